@@ -1,0 +1,102 @@
+"""Token ids kept unpadded, and length-bucketed batches of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+
+@dataclass(frozen=True)
+class TokenizedTexts(Dataset):
+    """Texts as token ids in one flat array: text i is `ids[offsets[i]:offsets[i + 1]]`.
+
+    Indexed with a list of positions it gives a batch padded to its longest text: `input_ids` and
+    `attention_mask` (batch, length), `labels` and `index` (batch,), and `token_type_ids` for pairs.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    labels: np.ndarray
+    pad_id: int
+    token_types: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each text, special tokens included."""
+        return np.diff(self.offsets)
+
+    def __getitem__(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
+        rows = np.asarray(positions)
+        starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
+        columns = np.arange(lengths.max())
+        mask = columns < lengths[:, None]
+        source = np.where(mask, starts[:, None] + columns, 0)
+        batch = {
+            "input_ids": torch.from_numpy(np.where(mask, self.ids[source], self.pad_id).astype(np.int64)),
+            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+            "labels": torch.from_numpy(self.labels[rows]),
+            "index": torch.from_numpy(rows.astype(np.int64)),
+        }
+        if self.token_types is not None:
+            batch["token_type_ids"] = torch.from_numpy(np.where(mask, self.token_types[source], 0).astype(np.int64))
+        return batch
+
+
+class BucketedBatches(Sampler[list[int]]):
+    """Lists of positions, each text once an epoch, texts of like length together.
+
+    A seeded shuffle is cut into windows of `window` batches; each window is sorted by length and cut into batches,
+    and the batches are shuffled. A window of one batch is plain random order. The order depends on `seed` and the
+    epoch alone.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, window: int = 50) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.window = window
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(len(self.lengths))
+        span = self.window * self.batch_size
+        batches = []
+        for start in range(0, len(order), span):
+            part = order[start : start + span]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
+        for i in rng.permutation(len(batches)):
+            yield batches[i].tolist()
+
+
+class SortedBatches(Sampler[list[int]]):
+    """Lists of positions from the longest text to the shortest: least padding, and memory peaks first."""
+
+    def __init__(self, lengths: np.ndarray, batch_size: int) -> None:
+        self.order = np.argsort(-lengths, kind="stable")
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for start in range(0, len(self.order), self.batch_size):
+            yield self.order[start : start + self.batch_size].tolist()
+
+
+def loader(texts: TokenizedTexts, batches: Sampler[list[int]]) -> DataLoader:
+    """A loader in which the sampler's lists are the batches: one indexing, no collation."""
+    return DataLoader(texts, sampler=batches, batch_size=None, pin_memory=torch.cuda.is_available())

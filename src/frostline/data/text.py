@@ -1,0 +1,243 @@
+"""The LightningDataModule under every data set: load → check → split → tokenise → batches."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase
+
+from frostline.data import source
+from frostline.data.batches import BucketedBatches, SortedBatches, TokenizedTexts, loader
+from frostline.data.labels import LabelCoder, stratified_sample
+from frostline.errors import InputError
+
+log = logging.getLogger(__name__)
+
+EVAL_BATCH_FACTOR = 4  # evaluation keeps no gradients, so its batches can be larger
+WINDOW_BATCHES = 50
+TEST_FRACTION_OF_ONE_FILE = 0.2
+
+
+class TextData(LightningDataModule):
+    """Labelled texts (or pairs of texts) with train, validation and test splits.
+
+    A data set overrides `hub`, or `load`. `prepare_data` reads, checks and splits; `tokenize` makes the batches'
+    token ids; both are called by `frostline.train` in that order, because the model needs the labels in between.
+    """
+
+    hub: str | None = None
+
+    def __init__(
+        self,
+        name: str,
+        path: str | Mapping[str, str] | None = None,
+        text_column: str | Sequence[str] = "text",
+        label_column: str = "label",
+        batch_size: int = 16,
+        max_length: int | None = None,
+        limit_train: int | None = None,
+        validation: str = "auto",
+        validation_fraction: float = 0.05,
+        split_seed: int = 0,
+        bucket: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.path = path
+        self.text_columns = [text_column] if isinstance(text_column, str) else list(text_column)
+        self.label_column = label_column
+        self.batch_size = batch_size
+        self.max_length = max_length
+        self.limit_train = limit_train
+        self.validation = validation
+        self.validation_fraction = validation_fraction
+        self.split_seed = split_seed
+        self.bucket = bucket
+        self.seed = seed
+        self.splits: dict[str, Dataset] = {}
+        self.labels: dict[str, np.ndarray] = {}
+        self.label_names: tuple[str, ...] = ()
+        self._tokens: dict[str, TokenizedTexts] = {}
+        self._check_options()
+
+    def _check_options(self) -> None:
+        if len(self.text_columns) not in (1, 2):
+            raise InputError(f"data.text_column={self.text_columns}: give one column, or a pair [premise,hypothesis]")
+        if self.validation not in ("auto", "test"):
+            raise InputError(f"data.validation={self.validation}: use auto, or test to validate on the test split")
+        if not 0 < self.validation_fraction < 1:
+            raise InputError(f"data.validation_fraction={self.validation_fraction}: use a number between 0 and 1")
+        for option in ("batch_size", "max_length", "limit_train"):
+            value = getattr(self, option)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise InputError(f"data.{option}={value}: use a whole number of 1 or more")
+
+    # Load, check, split
+
+    def load(self) -> dict[str, Dataset]:
+        """The raw splits, `train` and `test` and maybe `validation`; one file alone comes as `all`."""
+        if self.path is not None:
+            return source.from_path(self.path)
+        if self.hub is None:
+            raise InputError(f"data={self.name} needs data.path: a folder with train.* and test.* files, or one file")
+        return source.from_hub(self.hub)
+
+    def prepare_data(self) -> None:
+        """Read and check every split, once."""
+        if self.splits:
+            return
+        source.quiet()
+        raw = {split: data for split, data in self.load().items() if split in (*source.SPLITS, "all")}
+        columns = {"data.text_column": self.text_columns, "data.label_column": [self.label_column]}
+        source.require_columns(raw, columns)
+        for split, data in raw.items():
+            _require_filled(data, split, [*self.text_columns, self.label_column])
+        coder = LabelCoder.learn(raw.get("train", raw.get("all")), self.label_column)
+        labels = {split: coder.encode(data, self.label_column, split) for split, data in raw.items()}
+        self.label_names = coder.names
+        self._split(raw, labels)
+
+    def _split(self, raw: dict[str, Dataset], labels: dict[str, np.ndarray]) -> None:
+        """Set `splits` and `labels`: cut one file, shorten train, hold out what is missing for validation."""
+        parts = {split: (data, codes) for split, data in raw.items() for codes in [labels[split]]}
+        if "all" in parts:
+            parts["train"], parts["test"] = self._cut(parts.pop("all"), TEST_FRACTION_OF_ONE_FILE, "test")
+        if self.limit_train is not None and self.limit_train < len(parts["train"][1]):
+            parts["train"] = _take(
+                parts["train"], stratified_sample(parts["train"][1], self.limit_train, self.split_seed, at_least=2)
+            )
+        if self.validation == "test":
+            if "test" not in parts:
+                raise InputError("data.validation=test, but there is no test split: add one, or use data.validation=auto")
+            parts["validation"] = parts["test"]
+        elif "validation" not in parts:
+            parts["train"], parts["validation"] = self._cut(parts["train"], self.validation_fraction, "validation")
+        self.splits = {split: data for split, (data, _) in parts.items()}
+        self.labels = {split: codes for split, (_, codes) in parts.items()}
+
+    def _cut(self, part: tuple, fraction: float, purpose: str) -> tuple[tuple, tuple]:
+        """Cut a stratified share off: (what is left, what was cut)."""
+        data, codes = part
+        counts = np.bincount(codes, minlength=len(self.label_names))
+        lone = [name for name, count in zip(self.label_names, counts, strict=True) if count == 1]
+        if lone:
+            raise InputError(
+                f"label {lone[0]!r} has one train text, too few to hold out a {purpose} part: "
+                f"add a {purpose} split, or more texts of that label"
+            )
+        cut = stratified_sample(codes, max(1, round(fraction * len(codes))), self.split_seed, at_least=1)
+        log.info(
+            f"No {purpose} split: {len(cut):,} of {len(codes):,} train texts are held out for it "
+            f"(stratified, data.split_seed={self.split_seed})."
+        )
+        return _take(part, np.setdiff1d(np.arange(len(codes)), cut)), _take(part, cut)
+
+    def texts(self, split: str) -> list[str] | list[tuple[str, str]]:
+        """The texts of a split, or its pairs of texts, in the order of its labels."""
+        columns = [self.splits[split][column][:] for column in self.text_columns]
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+    # Tokenise, batch
+
+    def tokenize(self, tokenizer: PreTrainedTokenizerBase, max_positions: int | None) -> None:
+        """Token ids of every split, cut at `data.max_length`; `max_positions` is what the encoder allows."""
+        longest = min(tokenizer.model_max_length, max_positions or tokenizer.model_max_length)
+        if self.max_length is not None and self.max_length > longest:
+            raise InputError(
+                f"data.max_length={self.max_length}, but the tokenizer and the encoder allow {longest}: "
+                f"use 1 to {longest}, or null for {longest}"
+            )
+        self.max_length = self.max_length or longest
+        done: dict[int, TokenizedTexts] = {}
+        for split, data in self.splits.items():
+            if id(data) not in done:  # data.validation=test shares one split
+                done[id(data)] = self._tokenize_split(data, self.labels[split], tokenizer)
+            self._tokens[split] = done[id(data)]
+
+    def _tokenize_split(self, data: Dataset, labels: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> TokenizedTexts:
+        pair = len(self.text_columns) == 2
+        options = {"columns": self.text_columns, "max_length": self.max_length, "pair": pair}
+        tokens = data.map(
+            _encode,
+            batched=True,
+            fn_kwargs={"tokenizer": tokenizer, **options},
+            remove_columns=data.column_names,
+        )
+        table = tokens.with_format("arrow")[:]
+        ids = table["input_ids"].combine_chunks()
+        types = table["token_type_ids"].combine_chunks() if "token_type_ids" in table.column_names else None
+        return TokenizedTexts(
+            ids=_flat(ids),
+            offsets=_offsets(ids),
+            labels=labels,
+            pad_id=tokenizer.pad_token_id or 0,
+            token_types=None if types is None else _flat(types),
+        )
+
+    def tokens(self, split: str) -> TokenizedTexts:
+        """The token ids and labels of a split."""
+        return self._tokens[split]
+
+    def train_dataloader(self) -> DataLoader:
+        texts = self.tokens("train")
+        window = WINDOW_BATCHES if self.bucket else 1
+        return loader(texts, BucketedBatches(texts.lengths, self.batch_size, self.seed, window))
+
+    def val_dataloader(self) -> DataLoader:
+        return self._eval_loader("validation")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._eval_loader("test")
+
+    def _eval_loader(self, split: str) -> DataLoader:
+        texts = self.tokens(split)
+        return loader(texts, SortedBatches(texts.lengths, EVAL_BATCH_FACTOR * self.batch_size))
+
+
+def _encode(rows: dict, tokenizer: PreTrainedTokenizerBase, columns: list[str], max_length: int, pair: bool) -> dict:
+    return dict(
+        tokenizer(
+            *(rows[column] for column in columns),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_token_type_ids=pair and "token_type_ids" in tokenizer.model_input_names,
+        )
+    )
+
+
+def _take(part: tuple[Dataset, np.ndarray], positions: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    return part[0].select(positions), part[1][positions]
+
+
+def _require_filled(data: Dataset, split: str, columns: Sequence[str]) -> None:
+    """InputError where a cell is null or blank, with how many and the first one's row."""
+    if len(data) == 0:
+        raise InputError(f"the {split} split has no rows")
+    table = data.with_format("arrow")[:]
+    for name in columns:
+        column = table[name]
+        bad = pc.is_null(column)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            bad = pc.or_(bad, pc.equal(pc.utf8_trim_whitespace(pc.fill_null(column, "")), ""))
+        rows = np.flatnonzero(bad.to_numpy(zero_copy_only=False) if isinstance(bad, pa.Array) else bad.to_numpy())
+        if len(rows):
+            raise InputError(
+                f"the {split} split has {len(rows)} empty or null cells in column {name!r}, "
+                f"the first in row {rows[0] + 1}: fill them or leave those rows out"
+            )
+
+
+def _flat(lists: pa.Array) -> np.ndarray:
+    return lists.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
+
+
+def _offsets(lists: pa.Array) -> np.ndarray:
+    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

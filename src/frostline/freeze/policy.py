@@ -1,0 +1,107 @@
+"""Freeze policies: pure rules from a parameter's name to whether it trains."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from frostline.errors import InputError
+from frostline.model.anatomy import EMBEDDINGS, HEAD, POOLER, Anatomy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy(ABC):
+    """Says for each parameter whether it trains; `trunk_dropout` keeps dropout on in frozen parts too."""
+
+    trunk_dropout: bool = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Short name for tables and file names: what stays trainable."""
+
+    @abstractmethod
+    def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        """Every parameter's name and whether it trains; InputError where the policy does not fit the encoder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing(Policy):
+    """Nothing is frozen: full fine-tuning."""
+
+    name = "none"
+
+    def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        return dict.fromkeys(anatomy.parameters, True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head(Policy):
+    """The classification head alone trains."""
+
+    name = "head"
+
+    def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        return {parameter: anatomy.group(parameter) == HEAD for parameter in anatomy.parameters}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embeddings(Policy):
+    """Everything but the embeddings trains."""
+
+    name = "embeddings"
+
+    def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        return {parameter: anatomy.group(parameter) != EMBEDDINGS for parameter in anatomy.parameters}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Top(Policy):
+    """The last `n` layers, the pooler and the head train."""
+
+    n: int
+
+    @property
+    def name(self) -> str:
+        return f"top{self.n}"
+
+    def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        layers = anatomy.layer_count
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or not 0 <= self.n <= layers:
+            raise InputError(f"freeze.n={self.n}, but {anatomy.model_name} has {layers} layers: use 0 to {layers}")
+        kept = {POOLER, HEAD, *(f"layer.{i}" for i in range(layers - self.n, layers))}
+        return {parameter: anatomy.group(parameter) in kept for parameter in anatomy.parameters}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern(Policy):
+    """What a regular expression of `train` matches, anywhere in a parameter's name, trains."""
+
+    train: Sequence[str]
+    name = "pattern"
+
+    def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        if isinstance(self.train, str) or not self.train:
+            raise InputError("freeze.train is not a list: give regular expressions, such as freeze.train=[classifier]")
+        patterns = [_compiled(pattern) for pattern in self.train]
+        for pattern in patterns:
+            if not any(pattern.search(parameter) for parameter in anatomy.parameters):
+                raise InputError(
+                    f"freeze.train: {pattern.pattern!r} matches no parameter of {anatomy.model_name}: "
+                    f"names look like {anatomy.parameters[0]} and {anatomy.parameters[-1]}; "
+                    "print_parameters=true lists them all"
+                )
+        return {name: any(pattern.search(name) for pattern in patterns) for name in anatomy.parameters}
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"freeze.train: {pattern!r} is not a regular expression: {error}") from error
+
+
+def fingerprint(trains: dict[str, bool]) -> str:
+    """A short hash of the trainable parameters' names."""
+    return sha256("\n".join(sorted(name for name, trainable in trains.items() if trainable)).encode()).hexdigest()[:16]

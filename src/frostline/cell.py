@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -27,13 +28,14 @@ def run(cfg: DictConfig) -> float:
     An error is recorded and told in one line. A single run then exits with status 1; a cell returns NaN, because an
     exit would end the whole sweep, and the sweep's end sets the status.
     """
+    started = time.perf_counter()
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     try:
         ledger.record(folder, ledger.RUNNING)
         from frostline.train import train  # imports torch: a second or more
 
-        score = train(cfg, folder)
+        score = train(cfg, folder, started)
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise

@@ -1,5 +1,6 @@
 """Peak memory of one run."""
 
+import contextlib
 import resource
 import sys
 from pathlib import Path
@@ -12,10 +13,8 @@ def reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:
+    with contextlib.suppress(OSError):  # not Linux, or not allowed: the peak is then the process's own
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # not Linux, or not allowed: the peak is then the process's own
 
 
 def peak_bytes(device: torch.device) -> int:

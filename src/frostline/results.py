@@ -38,7 +38,8 @@ def save_predictions(
     file: Path,
 ) -> None:
     """A row for each test text, in the data set's order: text, label, prediction, and every label's probability."""
-    columns = {"text": texts} if isinstance(texts[0], str) else dict(zip(("text", "text_pair"), zip(*texts), strict=True))
+    pairs = [(text,) if isinstance(text, str) else text for text in texts]
+    columns = dict(zip(("text", "text_pair"), zip(*pairs, strict=True), strict=False))
     probabilities = logits.double().softmax(-1)
     table = {
         **columns,
@@ -63,10 +64,10 @@ def examples(
 
 def example_table(rows: Sequence[tuple[str, str, str]]) -> Table:
     """The examples for the terminal."""
-    table = Table(title="Some test texts")
-    table.add_column("text", max_width=70, no_wrap=True)
+    table = Table(title="Some test texts", expand=True)
+    table.add_column("text", no_wrap=True, ratio=1)
     for name in ("label", "prediction", ""):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=True, min_width=6)
     for text, label, guess in rows:
         verdict = "" if label == guess else "wrong"
         table.add_row(*(Text(_plain(cell)) for cell in (text, label, guess, verdict)))

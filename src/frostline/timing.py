@@ -13,12 +13,15 @@ PHASES = ("setup", "trunk", "fit", "validation", "checkpoint", "test", "results"
 
 
 class Clock:
-    """A stopwatch with phases; one is running at any time, so the phases add up to the total."""
+    """A stopwatch with phases; one is running at any time, so the phases add up to the total.
 
-    def __init__(self) -> None:
+    `started`, a reading of `time.perf_counter`, is where `setup` begins.
+    """
+
+    def __init__(self, started: float) -> None:
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self._phase = "setup"
-        self._since = time.perf_counter()
+        self._since = started
 
     def switch(self, phase: str) -> str:
         """End the running phase and start `phase`; returns the ended one."""

@@ -1,11 +1,13 @@
 """One run, top to bottom: seed, data, model, freeze, trainer, fit, test, results."""
 
 import logging
+import os
 import shutil
 import warnings
 from pathlib import Path
 
 import torch
+import transformers
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -26,9 +28,12 @@ from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 log = logging.getLogger(__name__)
 
 
-def train(cfg: DictConfig, folder: Path) -> float:
-    """Run what `cfg` describes and leave its results in `folder`; returns the validation F1."""
-    clock = Clock()
+def train(cfg: DictConfig, folder: Path, started: float) -> float:
+    """Run what `cfg` describes and leave its results in `folder`; returns the validation F1.
+
+    `started` is the `time.perf_counter` reading from which the run's time counts.
+    """
+    clock = Clock(started)
     quiet()
     seed_everything(cfg.seed, workers=True, verbose=False)
 
@@ -76,9 +81,11 @@ def quiet() -> None:
     """Leave the terminal to what this project has to say."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*treespec.*")
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # as Freeze wants it
 
 
 def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze) -> Trainer:
@@ -191,10 +198,11 @@ def log_hparams(trainer: Trainer, summary: dict) -> None:
 def say_where(summary: dict, folder: Path) -> None:
     """The run's last line."""
     split = "test" if "test/f1" in summary["metrics"] else "val"
+    home = os.path.relpath(folder)
     f1, accuracy = (summary["metrics"][f"{split}/{name}"] for name in ("f1", "accuracy"))
     timing = summary["timing"]
     log.info(
         f"{summary['data']}, freeze={summary['freeze']}: {split} F1 {f1:.3f}, accuracy {accuracy:.3f}, "
-        f"fit {timing['fit_seconds']:.1f} s of {timing['total_seconds']:.1f} s. Everything is in {folder} · "
-        f'try: python predict.py {folder} "a text of your own"'
+        f"fit {timing['fit_seconds']:.1f} s of {timing['total_seconds']:.1f} s. Everything is in {home} · "
+        f'try: python predict.py {home} "a text of your own"'
     )

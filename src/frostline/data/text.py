@@ -114,7 +114,9 @@ class TextData(LightningDataModule):
             )
         if self.validation == "test":
             if "test" not in parts:
-                raise InputError("data.validation=test, but there is no test split: add one, or use data.validation=auto")
+                raise InputError(
+                    "data.validation=test, but there is no test split: add one, or use data.validation=auto"
+                )
             parts["validation"] = parts["test"]
         elif "validation" not in parts:
             parts["train"], parts["validation"] = self._cut(parts["train"], self.validation_fraction, "validation")
@@ -123,7 +125,7 @@ class TextData(LightningDataModule):
 
     def _cut(self, part: tuple, fraction: float, purpose: str) -> tuple[tuple, tuple]:
         """Cut a stratified share off: (what is left, what was cut)."""
-        data, codes = part
+        _, codes = part
         counts = np.bincount(codes, minlength=len(self.label_names))
         lone = [name for name, count in zip(self.label_names, counts, strict=True) if count == 1]
         if lone:

@@ -32,7 +32,9 @@ class Anatomy:
         """Read a classifier's parts; InputError where its layers cannot be found."""
         base = network.base_model_prefix
         if base not in dict(network.named_children()):
-            raise InputError(f"{_name(network)}: {type(network).__name__} has no base model {base!r}: use freeze=pattern")
+            raise InputError(
+                f"{_name(network)}: {type(network).__name__} has no base model {base!r}: use freeze=pattern"
+            )
         layers, blocks = _find_layers(network, base)
         return cls(
             model_name=_name(network),

@@ -56,5 +56,3 @@ def decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> lis
     vectors = [parameter for parameter in trainable if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
-
-

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from frostline import hub
@@ -47,8 +46,6 @@ class Pretrained:
         )
 
     def _load(self, auto: type, **options):
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
         source = self._source()
         local = Path(source).is_dir()
         offline = not local and not hub.reachable()

@@ -1,11 +1,12 @@
 """A tiny encoder made from a config, with a tokenizer trained on the data: for tests and for trying things out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -33,13 +34,21 @@ class Tiny:
     describe: bool = False
 
     def tokenizer(self, texts: Sequence) -> PreTrainedTokenizerBase:
-        """A WordPiece tokenizer trained on `texts`, strings or pairs of strings."""
+        """A WordPiece tokenizer for `texts`, strings or pairs of strings: their characters and most frequent words.
+
+        The library's own trainer breaks ties by chance; this vocabulary is the same every time.
+        """
         tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
         tokenizer.normalizer = normalizers.BertNormalizer()
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        flat = chain.from_iterable([text] if isinstance(text, str) else text for text in texts)
-        trainer = trainers.WordPieceTrainer(vocab_size=self.vocabulary, special_tokens=SPECIAL, show_progress=False)
-        tokenizer.train_from_iterator(flat, trainer)
+        words: Counter[str] = Counter()
+        for text in chain.from_iterable([text] if isinstance(text, str) else text for text in texts):
+            cleaned = tokenizer.normalizer.normalize_str(text)
+            words.update(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(cleaned))
+        characters = sorted(set(chain.from_iterable(words)))
+        frequent = sorted(words, key=lambda word: (-words[word], word))[: self.vocabulary]
+        pieces = dict.fromkeys([*SPECIAL, *characters, *(f"##{c}" for c in characters), *frequent])
+        tokenizer.model = models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]")
         tokenizer.post_processor = processors.TemplateProcessing(
             single="[CLS] $A [SEP]",
             pair="[CLS] $A [SEP] $B:1 [SEP]:1",

@@ -10,8 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
-from rich.console import Console
 
+from frostline.display import rendered
 from frostline.sweep import ledger, table
 
 
@@ -55,7 +55,7 @@ class SweepHooks(Callback):
         rows = table.collect([sweep])
         table.write_csv(rows, sweep / "sweep.csv")
         if rows:
-            Console().print(table.summary(rows))
+            print(rendered(table.summary(rows)).rstrip())
         print(f"Every cell: {sweep / 'sweep.csv'} · curves: tensorboard --logdir {sweep}")
         failed = [folder for folder in ledger.cells(sweep) if ledger.state(folder)["state"] != ledger.FINISHED]
         if failed:

@@ -78,7 +78,7 @@ COUNTERFACTUAL = (
     "I used to think this sort of thing {!adj}; this {thing} has changed my mind.",
 )
 WAYS = (PLAIN, NEGATION, CONTRAST, IRONY, OTHERS, COMPARISON, COUNTERFACTUAL)
-WAY_WEIGHTS = (30, 14, 20, 8, 12, 8, 8)
+WAY_WEIGHTS = (48, 9, 18, 6, 8, 5, 6)
 TERSE = (
     "{negator} {!adj}.",
     "{negator} {!noun}.",
@@ -91,6 +91,8 @@ TERSE_BELOW_WORDS = 6
 PADDING = (
     "{=simple}.",
     "{=simple}.",
+    "{=simple}.",
+    "{=simple} and {=simple}.",
     "{=verdict}.",
     "{aside}.",
     "{aside}.",
@@ -99,7 +101,6 @@ PADDING = (
     "{concede} {!simple}.",
     "{person} {called} {!adj}, {wrong}.",
     "the story behind it: {event}.",
-    "a word about {reference}: {person} {called} {!adj}.",
 )
 
 

@@ -1,0 +1,95 @@
+"""Fixtures: no network, caches of their own, small data in files, and the real entry points run in this process."""
+
+import os
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Before anything imports a hub library: tests reach no hub and leave the user's caches alone.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        cache = tmp_path_factory.mktemp("huggingface")
+        patch.setenv("HF_HOME", str(cache))
+        import datasets
+
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", cache / "datasets")
+        yield
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line left: exit status, standard output, standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Run one of the project's entries as `python ENTRY ARGUMENTS…` would, in `tmp_path`."""
+
+    def run(entry: str, *arguments: object) -> Outcome:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [entry, *map(str, arguments)])
+        capfd.readouterr()
+        status = 0
+        try:
+            runpy.run_path(str(ROOT / entry), run_name="__main__")
+        except SystemExit as exit_:
+            status = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+        return Outcome(status, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def train(command: Callable[..., Outcome], small_reviews: Path) -> Callable[..., Outcome]:
+    """`python train.py` on the tiny encoder and `small_reviews`, without a progress bar, plus the given overrides."""
+
+    def run(*overrides: object) -> Outcome:
+        given = [str(override) for override in overrides]
+        common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none"]
+        keys = {override.partition("=")[0] for override in given}
+        common = [item for item in common if item.partition("=")[0] not in keys]
+        flags = [item for item in given if item.startswith("-")]  # argparse wants them before the overrides
+        return command("train.py", *flags, *common, *(item for item in given if item not in flags))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.csv (120 texts), validation.csv and test.csv (40 each) of generated reviews."""
+    from frostline.data.demo_text import generate
+
+    folder = tmp_path_factory.mktemp("small_reviews")
+    for split, rows in generate("reviews", 0, {"train": 120, "validation": 40, "test": 40}).items():
+        lines = ['"' + text.replace('"', '""') + f'",{label}' for text, label in rows]
+        (folder / f"{split}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def tiny_network() -> Callable[..., object]:
+    """Make a tiny classifier of a family: `tiny_network("roberta", layers=4)`."""
+    from frostline.model.tiny import Tiny
+
+    def make(family: str = "bert", labels: tuple[str, ...] = ("neg", "pos"), **options: int):
+        source = Tiny(name="tiny", name_or_path=family, **options)
+        return source.network(labels, source.tokenizer(["some words to learn a vocabulary from"] * 3))
+
+    return make

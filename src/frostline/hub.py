@@ -1,6 +1,7 @@
 """Whether the model and data hub can be reached, found out once and quickly."""
 
 import functools
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -19,10 +20,26 @@ def reachable() -> bool:
 
     Left to themselves they retry an unreachable hub for most of a minute.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on") or not _answers():
+    if _forbidden() or not _answers():
         _go_offline()
         return False
     return True
+
+
+def why_not() -> str:
+    """Why the hub is out of reach, for messages."""
+    setting = _forbidden()
+    return f"{setting} forbids the hub ({endpoint()})" if setting else f"the hub ({endpoint()}) cannot be reached"
+
+
+@functools.cache
+def _forbidden() -> str | None:
+    """The setting that keeps this process offline, as it was at first sight: `_go_offline` sets one itself."""
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    given = {name: os.environ.get(name, "") for name in names}
+    return next(
+        (f"{name}={value}" for name, value in given.items() if value.lower() in ("1", "true", "yes", "on")), None
+    )
 
 
 def _answers() -> bool:
@@ -30,7 +47,7 @@ def _answers() -> bool:
         urllib.request.urlopen(urllib.request.Request(endpoint(), method="HEAD"), timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError:
         return True  # it refuses this request, but it is there
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     return True
 

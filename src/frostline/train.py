@@ -20,7 +20,7 @@ from frostline.data.text import TextData
 from frostline.display import rendered
 from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
-from frostline.model.anatomy import max_positions, parameter_counts
+from frostline.model.anatomy import Anatomy, max_positions, parameter_counts
 from frostline.model.classifier import Classifier
 from frostline.sweep import ledger
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
@@ -35,6 +35,10 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     """
     clock = Clock(started)
     quiet()
+    if cfg.resume is not None and not Path(cfg.resume).is_file():
+        raise InputError(
+            f"resume={cfg.resume} is not a file: give a checkpoint, such as outputs/…/checkpoints/last.ckpt"
+        )
     seed_everything(cfg.seed, workers=True, verbose=False)
 
     data: TextData = instantiate(cfg.data)
@@ -46,7 +50,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     tokenizer = source.tokenizer(data.texts("train"))
     network = source.network(data.label_names, tokenizer)
     if source.describe:
-        log.info(f"With its head:\n{network}\n\nWithout:\n{network.base_model}")
+        log.info(f"With its head:\n{network}\n\nWithout:\n{network.base_model}\n\n{Anatomy.of(network).describe()}")
     data.tokenize(tokenizer, max_positions(network))
 
     freeze = Freeze(instantiate(cfg.freeze), cfg.print_parameters)

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
+from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,7 @@ class TokenizedTexts(Dataset):
     """Texts as token ids in one flat array: text i is `ids[offsets[i]:offsets[i + 1]]`.
 
     Indexed with a list of positions it gives a batch padded to its longest text: `input_ids` and
-    `attention_mask` (batch, length), `labels` and `index` (batch,), and `token_type_ids` for pairs.
+    `attention_mask` (batch, length), `labels` and `index` (batch,), and `token_type_ids` where `token_types` is given.
     """
 
     ids: np.ndarray
@@ -21,6 +24,24 @@ class TokenizedTexts(Dataset):
     labels: np.ndarray
     pad_id: int
     token_types: np.ndarray | None = None
+    pad_token_type: int = 0
+    pad_left: bool = False
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table, labels: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> "TokenizedTexts":
+        """From the columns `input_ids` and maybe `token_type_ids`, to be padded as `tokenizer` does it."""
+        ids = table["input_ids"].combine_chunks()
+        lengths = pc.list_value_length(ids).to_numpy(zero_copy_only=False)
+        types = table["token_type_ids"].combine_chunks() if "token_type_ids" in table.column_names else None
+        return cls(
+            ids=_flat(ids),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            labels=labels,
+            pad_id=tokenizer.pad_token_id or 0,
+            token_types=None if types is None else _flat(types),
+            pad_token_type=tokenizer.pad_token_type_id,
+            pad_left=tokenizer.padding_side == "left",
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -32,19 +53,30 @@ class TokenizedTexts(Dataset):
 
     def __getitem__(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
         rows = np.asarray(positions)
-        starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
-        columns = np.arange(lengths.max())
-        mask = columns < lengths[:, None]
-        source = np.where(mask, starts[:, None] + columns, 0)
+        starts = self.offsets[rows][:, None]
+        lengths = self.offsets[rows + 1][:, None] - starts
+        columns = np.arange(lengths.max())[None]
+        if self.pad_left:
+            columns = columns - (lengths.max() - lengths)
+        mask = (columns >= 0) & (columns < lengths)
+        source = np.where(mask, starts + columns, 0)
         batch = {
-            "input_ids": torch.from_numpy(np.where(mask, self.ids[source], self.pad_id).astype(np.int64)),
+            "input_ids": _padded(self.ids, source, mask, self.pad_id),
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
             "labels": torch.from_numpy(self.labels[rows]),
             "index": torch.from_numpy(rows.astype(np.int64)),
         }
         if self.token_types is not None:
-            batch["token_type_ids"] = torch.from_numpy(np.where(mask, self.token_types[source], 0).astype(np.int64))
+            batch["token_type_ids"] = _padded(self.token_types, source, mask, self.pad_token_type)
         return batch
+
+
+def _padded(values: np.ndarray, source: np.ndarray, mask: np.ndarray, pad: int) -> torch.Tensor:
+    return torch.from_numpy(np.where(mask, values[source], pad).astype(np.int64))
+
+
+def _flat(lists: pa.Array) -> np.ndarray:
+    return lists.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
 
 
 class BucketedBatches(Sampler[list[int]]):

@@ -3,55 +3,72 @@
 from dataclasses import dataclass
 
 import numpy as np
-from datasets import ClassLabel, Dataset
+from datasets import ClassLabel, Dataset, Value
 
 from frostline.errors import InputError
 
 
 @dataclass(frozen=True)
 class LabelCoder:
-    """Raw label values (strings, integers, booleans) in index order, with the names people read."""
+    """The names people read, in index order, and the index of each raw value (string, integer, boolean)."""
 
-    values: tuple
     names: tuple[str, ...]
+    codes: dict
 
     @classmethod
     def learn(cls, train: Dataset, column: str) -> "LabelCoder":
         """The labels of a train split: its `ClassLabel` names, or its distinct values in sorted order."""
         feature = train.features[column]
+        _check_kind(feature, column)
+        seen = set(train.unique(column))
         if isinstance(feature, ClassLabel):
-            coder = cls(tuple(range(feature.num_classes)), tuple(feature.names))
-            seen = set(train.unique(column))
+            names = tuple(feature.names)
+            codes = dict(enumerate(names))
+            found = [codes[value] for value in seen if value in codes]
         else:
-            seen = set(train.unique(column))
-            _check_kind(seen, column)
-            values = tuple(sorted(seen, key=_whole_number if all(map(_is_whole_number, seen)) else str))
-            coder = cls(values, tuple(str(value) for value in values))
-        if len(seen) < 2:
-            only = coder.names[coder.values.index(next(iter(seen)))] if seen else "none"
-            raise InputError(f"the train split has one label only ({only}): a classifier needs two or more")
-        return coder
+            values = sorted(seen, key=_whole_number if all(map(_is_whole_number, seen)) else str)
+            found = names = tuple(str(value) for value in values)
+            codes = dict(enumerate(values))
+        if len(found) < 2:
+            raise InputError(
+                f"the train split has one label only ({''.join(found) or 'none'} in data.label_column={column}): "
+                "a classifier needs two or more: add texts with another label"
+            )
+        by_value = {value: i for i, value in codes.items()} | {name: i for i, name in enumerate(names)}
+        return cls(names, by_value | {i: i for i in codes} if isinstance(feature, ClassLabel) else by_value)
 
     def encode(self, dataset: Dataset, column: str, split: str) -> np.ndarray:
         """Class indices, int64 of shape (texts,); InputError for a label that train does not have."""
-        index = {value: i for i, value in enumerate(self.values)}
+        feature = dataset.features[column]
+        _check_kind(feature, column)
         raw = dataset[column][:]
-        codes = np.fromiter((index.get(value, -1) for value in raw), dtype=np.int64, count=len(raw))
+        if isinstance(feature, ClassLabel):  # by name: another file may number the same names otherwise
+            raw = [feature.names[value] if 0 <= value < feature.num_classes else value for value in raw]
+        codes = np.fromiter((self._code(value) for value in raw), dtype=np.int64, count=len(raw))
         unknown = np.flatnonzero(codes < 0)
         if len(unknown):
-            first = raw[int(unknown[0])]
             raise InputError(
-                f"the {split} split has {len(unknown)} rows whose label train does not have (first {first!r}, "
-                f"row {unknown[0] + 1}): train has {_shorten(self.names)}"
+                f"the {split} split has {len(unknown)} rows whose label train does not have "
+                f"(first {raw[int(unknown[0])]!r}, row {unknown[0] + 1}): train has {_shorten(self.names)}: "
+                "leave those rows out, or add train texts with that label"
             )
         return codes
 
+    def _code(self, value: object) -> int:
+        """The index of a raw value, else of its text (a CSV file's "1" is a Parquet file's 1), else -1."""
+        return self.codes.get(value, self.codes.get(str(value), -1))
 
-def _check_kind(values: set, column: str) -> None:
-    kinds = {type(value) for value in values}
-    if not kinds or len(kinds) > 1 or not kinds <= {str, int, bool}:
-        found = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
-        raise InputError(f"data.label_column={column} holds {found}: labels are names (text) or whole numbers")
+
+def _check_kind(feature: object, column: str) -> None:
+    allowed = isinstance(feature, ClassLabel) or (
+        isinstance(feature, Value) and feature.dtype.startswith(("string", "large_string", "int", "uint", "bool"))
+    )
+    if not allowed:
+        found = feature.dtype if isinstance(feature, Value) else f"a {type(feature).__name__.lower()} in each row"
+        raise InputError(
+            f"data.label_column={column} holds {found}: labels are names (text) or whole numbers, all of one kind: "
+            "name another column, or convert this one"
+        )
 
 
 def _is_whole_number(value: object) -> bool:
@@ -66,10 +83,10 @@ def _shorten(names: tuple[str, ...], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
 
 
-def stratified_sample(labels: np.ndarray, size: int, seed: int, at_least: int) -> np.ndarray:
-    """Sorted positions of about `size` texts in each label's proportion, `at_least` that many of each label.
+def stratified_sample(labels: np.ndarray, size: int, seed: int, at_least: int, leave: int = 0) -> np.ndarray:
+    """Sorted positions of `size` texts in each label's proportion, `at_least` that many of each label.
 
-    A label with fewer texts than `at_least` gives all it has.
+    A label with fewer texts than `at_least` gives all it has but `leave`; more than `size` only where needed for that.
     """
     rng = np.random.default_rng(seed)
     classes, counts = np.unique(labels, return_counts=True)
@@ -77,7 +94,10 @@ def stratified_sample(labels: np.ndarray, size: int, seed: int, at_least: int) -
     quota = np.floor(exact).astype(int)
     for i in np.argsort(quota - exact, kind="stable")[: max(0, size - quota.sum())]:
         quota[i] += 1  # the largest remainders get what flooring left over
-    quota = np.minimum(np.maximum(quota, at_least), counts)
+    quota = np.minimum(np.maximum(quota, at_least), counts - leave)
+    for _ in range(max(0, quota.sum() - size)):  # the largest labels give up what the smallest were granted
+        largest = np.argmax(quota)
+        quota[largest] -= quota[largest] > at_least
     parts = [
         rng.permutation(np.flatnonzero(labels == label))[:count] for label, count in zip(classes, quota, strict=True)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import Dataset
+from datasets import Dataset, Value
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 EVAL_BATCH_FACTOR = 4  # evaluation keeps no gradients, so its batches can be larger
 WINDOW_BATCHES = 50
+UNLIMITED = 2**31 - 1  # tokens; a tokenizer without a limit says 10**30, which its own truncation cannot take
 TEST_FRACTION_OF_ONE_FILE = 0.2
 
 
@@ -50,8 +51,9 @@ class TextData(LightningDataModule):
         super().__init__()
         self.name = name
         self.path = path
-        self.text_columns = [text_column] if isinstance(text_column, str) else list(text_column)
-        self.label_column = label_column
+        single = isinstance(text_column, str) or not isinstance(text_column, Sequence)
+        self.text_columns = [str(name) for name in ([text_column] if single else text_column)]
+        self.label_column = str(label_column)  # an unquoted number names a column, too
         self.batch_size = batch_size
         self.max_length = max_length
         self.limit_train = limit_train
@@ -71,12 +73,13 @@ class TextData(LightningDataModule):
             raise InputError(f"data.text_column={self.text_columns}: give one column, or a pair [premise,hypothesis]")
         if self.validation not in ("auto", "test"):
             raise InputError(f"data.validation={self.validation}: use auto, or test to validate on the test split")
-        if not 0 < self.validation_fraction < 1:
+        if not isinstance(self.validation_fraction, float) or not 0 < self.validation_fraction < 1:
             raise InputError(f"data.validation_fraction={self.validation_fraction}: use a number between 0 and 1")
         for option in ("batch_size", "max_length", "limit_train"):
             value = getattr(self, option)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise InputError(f"data.{option}={value}: use a whole number of 1 or more")
+            optional = option != "batch_size"
+            if not (optional and value is None) and (type(value) is not int or value < 1):
+                raise InputError(f"data.{option}={value}: use a whole number of 1 or more{', or null' * optional}")
 
     # Load, check, split
 
@@ -94,10 +97,13 @@ class TextData(LightningDataModule):
             return
         source.quiet()
         raw = {split: data for split, data in self.load().items() if split in (*source.SPLITS, "all")}
+        if not {"train", "all"} & set(raw):
+            raise InputError(f"data={self.name} has no train split: give a folder or file with data.path=…")
         columns = {"data.text_column": self.text_columns, "data.label_column": [self.label_column]}
         source.require_columns(raw, columns)
         for split, data in raw.items():
             _require_filled(data, split, [*self.text_columns, self.label_column])
+            _require_text(data, self.text_columns)
         coder = LabelCoder.learn(raw.get("train", raw.get("all")), self.label_column)
         labels = {split: coder.encode(data, self.label_column, split) for split, data in raw.items()}
         self.label_names = coder.names
@@ -130,10 +136,11 @@ class TextData(LightningDataModule):
         lone = [name for name, count in zip(self.label_names, counts, strict=True) if count == 1]
         if lone:
             raise InputError(
-                f"label {lone[0]!r} has one train text, too few to hold out a {purpose} part: "
-                f"add a {purpose} split, or more texts of that label"
+                f"label {lone[0]!r} has one text left in train, too few to hold out a {purpose} part of each label: "
+                f"add a {purpose} file, or texts of that label, or leave it out"
             )
-        cut = stratified_sample(codes, max(1, round(fraction * len(codes))), self.split_seed, at_least=1)
+        size = max(1, round(fraction * len(codes)))
+        cut = stratified_sample(codes, size, self.split_seed, at_least=1, leave=1)
         log.info(
             f"No {purpose} split: {len(cut):,} of {len(codes):,} train texts are held out for it "
             f"(stratified, data.split_seed={self.split_seed})."
@@ -149,38 +156,27 @@ class TextData(LightningDataModule):
 
     def tokenize(self, tokenizer: PreTrainedTokenizerBase, max_positions: int | None) -> None:
         """Token ids of every split, cut at `data.max_length`; `max_positions` is what the encoder allows."""
-        longest = min(tokenizer.model_max_length, max_positions or tokenizer.model_max_length)
-        if self.max_length is not None and self.max_length > longest:
+        longest = min(tokenizer.model_max_length, max_positions or UNLIMITED, UNLIMITED)
+        shortest = tokenizer.num_special_tokens_to_add(pair=len(self.text_columns) == 2) + len(self.text_columns)
+        if self.max_length is not None and not shortest <= self.max_length <= longest:
             raise InputError(
-                f"data.max_length={self.max_length}, but the tokenizer and the encoder allow {longest}: "
-                f"use 1 to {longest}, or null for {longest}"
+                f"data.max_length={self.max_length}, but the tokenizer and the encoder allow {shortest} to {longest}: "
+                f"use one of these, or null for {longest}"
             )
         self.max_length = self.max_length or longest
+        options = {"tokenizer": tokenizer, "columns": self.text_columns, "max_length": self.max_length}
+        # A first call puts a tokenizer that others used before into the state that `datasets` finds in its cache.
+        kinds = _encode({column: ["a"] for column in self.text_columns}, **options, token_types=True)
+        options["token_types"] = any(map(any, kinds.get("token_type_ids", [])))  # all 0 is every encoder's default
         done: dict[int, TokenizedTexts] = {}
         for split, data in self.splits.items():
             if id(data) not in done:  # data.validation=test shares one split
-                done[id(data)] = self._tokenize_split(data, self.labels[split], tokenizer)
+                done[id(data)] = self._tokenize_split(data, self.labels[split], options)
             self._tokens[split] = done[id(data)]
 
-    def _tokenize_split(self, data: Dataset, labels: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> TokenizedTexts:
-        pair = len(self.text_columns) == 2
-        options = {"columns": self.text_columns, "max_length": self.max_length, "pair": pair}
-        tokens = data.map(
-            _encode,
-            batched=True,
-            fn_kwargs={"tokenizer": tokenizer, **options},
-            remove_columns=data.column_names,
-        )
-        table = tokens.with_format("arrow")[:]
-        ids = table["input_ids"].combine_chunks()
-        types = table["token_type_ids"].combine_chunks() if "token_type_ids" in table.column_names else None
-        return TokenizedTexts(
-            ids=_flat(ids),
-            offsets=_offsets(ids),
-            labels=labels,
-            pad_id=tokenizer.pad_token_id or 0,
-            token_types=None if types is None else _flat(types),
-        )
+    def _tokenize_split(self, data: Dataset, labels: np.ndarray, options: dict) -> TokenizedTexts:
+        tokens = data.map(_encode, batched=True, fn_kwargs=options, remove_columns=data.column_names)
+        return TokenizedTexts.from_arrow(tokens.with_format("arrow")[:], labels, options["tokenizer"])
 
     def tokens(self, split: str) -> TokenizedTexts:
         """The token ids and labels of a split."""
@@ -202,20 +198,31 @@ class TextData(LightningDataModule):
         return loader(texts, SortedBatches(texts.lengths, EVAL_BATCH_FACTOR * self.batch_size))
 
 
-def _encode(rows: dict, tokenizer: PreTrainedTokenizerBase, columns: list[str], max_length: int, pair: bool) -> dict:
+def _encode(
+    rows: dict, tokenizer: PreTrainedTokenizerBase, columns: list[str], max_length: int, token_types: bool
+) -> dict:
     return dict(
         tokenizer(
             *(rows[column] for column in columns),
             truncation=True,
             max_length=max_length,
             return_attention_mask=False,
-            return_token_type_ids=pair and "token_type_ids" in tokenizer.model_input_names,
+            return_token_type_ids=token_types and "token_type_ids" in tokenizer.model_input_names,
         )
     )
 
 
 def _take(part: tuple[Dataset, np.ndarray], positions: np.ndarray) -> tuple[Dataset, np.ndarray]:
     return part[0].select(positions), part[1][positions]
+
+
+def _require_text(data: Dataset, columns: Sequence[str]) -> None:
+    """InputError for a text column of numbers, dates or lists."""
+    for name in columns:
+        feature = data.features[name]
+        if not isinstance(feature, Value) or "string" not in feature.dtype:
+            found = feature.dtype if isinstance(feature, Value) else type(feature).__name__.lower()
+            raise InputError(f"data.text_column={name} holds {found}, not text: name another column, or convert it")
 
 
 def _require_filled(data: Dataset, split: str, columns: Sequence[str]) -> None:
@@ -234,12 +241,3 @@ def _require_filled(data: Dataset, split: str, columns: Sequence[str]) -> None:
                 f"the {split} split has {len(rows)} empty or null cells in column {name!r}, "
                 f"the first in row {rows[0] + 1}: fill them or leave those rows out"
             )
-
-
-def _flat(lists: pa.Array) -> np.ndarray:
-    return lists.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
-
-
-def _offsets(lists: pa.Array) -> np.ndarray:
-    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -62,7 +62,7 @@ class Pretrained:
 
     def _source(self) -> str:
         if self.name_or_path.startswith(PACKAGE):
-            folder = _package_folder(self.name_or_path.removeprefix(PACKAGE))
+            folder = package_folder(self.name_or_path.removeprefix(PACKAGE))
         elif Path(self.name_or_path).expanduser().is_dir():
             folder = Path(self.name_or_path).expanduser()
         elif self.name_or_path.startswith(("/", ".", "~")):
@@ -74,7 +74,7 @@ class Pretrained:
         return str(folder)
 
 
-def _package_folder(package: str) -> Path:
+def package_folder(package: str) -> Path:
     """The folder of the weights inside an installed package, found without importing it."""
     try:
         files = importlib.metadata.files(package) or []

@@ -11,6 +11,12 @@ LABELS: dict[str, tuple[str, ...]] = {
 }
 """Label names of each kind, in index order."""
 
+SHARES: dict[str, tuple[float, ...]] = {
+    "reviews": (0.55, 0.45),
+    "topics": (0.20, 0.22, 0.21, 0.18, 0.19),
+}
+"""How often each label is drawn, in index order: near enough to balance, but not exactly."""
+
 NOISE: dict[str, float] = {"reviews": 0.03, "topics": 0.03}
 """Share of train texts that carry a wrong label, by kind; the other splits carry none."""
 
@@ -29,5 +35,6 @@ def generate(
     from frostline.data.demo_text import grammar
 
     source = import_module(f"{__name__}.{kind}")
+    shares = dict(zip(LABELS[kind], SHARES[kind], strict=True))
     rate = NOISE[kind] if noise is None else noise
-    return grammar.generate_splits(source.write, source.LEXICON, LABELS[kind], seed, sizes, rate)
+    return grammar.generate_splits(source.write, source.LEXICON, shares, seed, sizes, rate)

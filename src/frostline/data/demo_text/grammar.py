@@ -115,28 +115,28 @@ def assemble(target: int, core: Callable[[], str], padding: Callable[[], str], r
 
 
 def generate_splits(
-    write: Writer, lexicon: Lexicon, labels: tuple[str, ...], seed: int, sizes: Mapping[str, int], noise: float
+    write: Writer, lexicon: Lexicon, shares: Mapping[str, float], seed: int, sizes: Mapping[str, int], noise: float
 ) -> dict[str, list[Example]]:
-    """Write every split; no text occurs twice, and only the split named "train" has wrong labels, at the noise rate."""
+    """Write every split, its labels drawn by their shares; only the split named "train" gets wrong labels, by noise."""
     seen: set[str] = set()
     done: dict[str, list[Example]] = {}
     # Train comes last, so that asking for more or fewer train texts leaves the evaluation texts as they are.
     for split in sorted(sizes, key=lambda name: (name == "train", name)):
         rng = random.Random(f"{seed}:{split}:texts")  # a str seed is hashed with SHA-512, whatever PYTHONHASHSEED is
         fillers = lexicon.without_held_out() if split == "train" else lexicon
-        stream = _distinct(lambda label, fillers=fillers, rng=rng: write(fillers, label, rng), labels, rng, seen)
+        stream = _distinct(lambda label, fillers=fillers, rng=rng: write(fillers, label, rng), shares, rng, seen)
         done[split] = [next(stream) for _ in range(sizes[split])]
     if "train" in done:
-        done["train"] = mislabel(done["train"], labels, noise, random.Random(f"{seed}:train:noise"))
+        done["train"] = mislabel(done["train"], tuple(shares), noise, random.Random(f"{seed}:train:noise"))
     return {split: done[split] for split in sizes}
 
 
 def _distinct(
-    write: Callable[[str], str], labels: tuple[str, ...], rng: random.Random, seen: set[str]
+    write: Callable[[str], str], shares: Mapping[str, float], rng: random.Random, seen: set[str]
 ) -> Iterator[Example]:
     """Yield texts that are new, whatever their case and punctuation, each with a label drawn at random."""
     while True:
-        label = rng.choice(labels)
+        label = rng.choices(tuple(shares), tuple(shares.values()))[0]
         for _ in range(MAX_DRAWS_PER_TEXT):
             text = write(label)
             key = " ".join(re.findall(r"[a-z0-9]+", text.lower()))

@@ -22,10 +22,10 @@ negator: not | hardly | never once | far from | anything but | not remotely | by
 denial: nobody could call {aspect} | I would not describe {aspect} as | you cannot accuse {aspect} of being | I never
   found {aspect} | it would be wrong to say {aspect} is | at no point is {aspect} | I refuse to call {aspect} | there
   is nothing to suggest {aspect} is
-clause.positive: {=simple} | {=simple} | {aspect} is {degree} {=adj} | {aspect} is {=adj} | {=local} | {=local} | {=local} | {aspect} is
-  {negator} {!adj} | {denial} {!adj} | {aspect} works | I would defend {aspect} to anyone
-clause.negative: {=simple} | {=simple} | {aspect} is {degree} {=adj} | {aspect} is {=adj} | {=local} | {=local} | {=local} | {aspect} is
-  {negator} {!adj} | {denial} {!adj} | {aspect} fails | I would defend {aspect} to no one
+clause.positive: {=simple} | {=simple} | {aspect} is {degree} {=adj} | {aspect} is {=adj} | {=local} | {=local} |
+  {=local} | {aspect} is {negator} {!adj} | {denial} {!adj} | {aspect} works | I would defend {aspect} to anyone
+clause.negative: {=simple} | {=simple} | {aspect} is {degree} {=adj} | {aspect} is {=adj} | {=local} | {=local} |
+  {=local} | {aspect} is {negator} {!adj} | {denial} {!adj} | {aspect} fails | I would defend {aspect} to no one
 simple.positive: {aspect} is {=adj} | {=local}
 simple.negative: {aspect} is {=adj} | {=local}
 verdict.positive: I have already told three friends | I would do it all again tomorrow | I want another | worth every

@@ -14,11 +14,17 @@ SPREAD_WORDS = 0.55
 
 # "=" marks wording of the snippet's own topic and "!" wording of the topic it only mentions. The main clause decides,
 # and in it what is done decides rather than who does it: a club that refinances its debts is money, not sport.
+PURE = (
+    "{=actor} {=act}.",
+    "{=actor} {=act}, {source} said.",
+    "{=actor} {=act}, with talk of {=noun} and {=noun}.",
+    "{=noun}: {=actor} {=act} on {weekday}.",
+    "{=actor} {=act} as {=actor} {=act}.",
+)
 SINGLE = (
     "{!actor} {=act}.",
     "{!actor} {=act}, {source} said.",
     "{=actor} {=act}, according to {!actor}.",
-    "{=actor} {=act} and talks of {=noun}.",
     "{=borrowed}.",
     "{=borrowed}, says {!actor}.",
     "{=clause}, {source} said on {weekday}.",
@@ -53,17 +59,19 @@ PICKED = (
     "less about {!noun} than about {=noun}.",
     "{!actor} has changed trades and talks only of {=noun}.",
 )
-WAYS = (SINGLE, MENTIONING, SUBORDINATE, PICKED)
-WAY_WEIGHTS = (35, 20, 33, 12)
+WAYS = (PURE, SINGLE, MENTIONING, SUBORDINATE, PICKED)
+WAY_WEIGHTS = (22, 22, 14, 24, 18)
 TERSE = ("{=noun} again.", "{!actor} {=act}.", "{=borrowed}.", "{=actor}, {=noun}.")
 TERSE_BELOW_WORDS = 7
 PADDING = (
     "{colour}.",
     "{colour}, and {colour}.",
+    "{source} had spoken of {=noun}.",
     "{source} had spoken of {!noun}.",
     "the same page carries a picture of {!noun}.",
+    "there is more to read about {=noun}.",
     "asked about {!noun}, {!actor} would not comment.",
-    "{!actor} was not available on {weekday}.",
+    "{=actor} was not available on {weekday}.",
     "elsewhere, {!clause}.",
 )
 

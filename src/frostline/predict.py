@@ -29,6 +29,9 @@ class Predictor:
         import transformers
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+        from frostline.model.anatomy import Anatomy
+        from frostline.model.first_token import shorten
+
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         source = model_folder(Path(folder))
@@ -40,6 +43,7 @@ class Predictor:
             self.network = network.to(self.device).eval()
         except (OSError, ValueError, RuntimeError, AssertionError) as error:
             raise InputError(f"{source} on device {chosen}: {' '.join(str(error).split())[:200]}") from error
+        shorten(self.network, Anatomy.of(self.network))
         self.labels = [self.network.config.id2label[i] for i in range(self.network.config.num_labels)]
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:

@@ -22,6 +22,7 @@ from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
 from frostline.model.anatomy import Anatomy, max_positions, parameter_counts
 from frostline.model.classifier import Classifier
+from frostline.model.first_token import shorten
 from frostline.sweep import ledger
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
@@ -49,8 +50,10 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     source = instantiate(cfg.model)
     tokenizer = source.tokenizer(data.texts("train"))
     network = source.network(data.label_names, tokenizer)
+    anatomy = Anatomy.of(network)
     if source.describe:
-        log.info(f"With its head:\n{network}\n\nWithout:\n{network.base_model}\n\n{Anatomy.of(network).describe()}")
+        log.info(f"With its head:\n{network}\n\nWithout:\n{network.base_model}\n\n{anatomy.describe()}")
+    shorten(network, anatomy)
     data.tokenize(tokenizer, max_positions(network))
 
     freeze = Freeze(instantiate(cfg.freeze), cfg.print_parameters)

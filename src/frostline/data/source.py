@@ -26,10 +26,10 @@ def from_hub(name: str) -> dict[str, Dataset]:
     try:
         return dict(load_dataset(name))
     except Exception as error:
-        why = hub.why_not() if offline else str(error).splitlines()[0]
-        raise InputError(
-            f"{name}: {why}, and no local copy is cached: give a folder or file with data.path=…"
-        ) from error
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        if offline:
+            why = f"{hub.why_not()}, and no local copy is cached"
+        raise InputError(f"{name}: {why}: give a folder or file with data.path=…") from error
 
 
 def from_path(path: str | Mapping[str, str]) -> dict[str, Dataset]:
@@ -117,7 +117,7 @@ def _read(files: list[Path]) -> Dataset:
         while cause.__cause__ is not None:
             cause = cause.__cause__
         why = " ".join(str(cause).split())[:200]
-        if "corresponds to no data" in why:
+        if "corresponds to no data" in why or "BatchSize must be greater than 0" in why:  # CSV and JSON; Parquet
             raise InputError(f"data.path={first} has no rows: give a file with texts and labels") from error
         raise InputError(f"data.path={first} cannot be read as {kind[1:]}: {why}: repair or replace it") from error
 

@@ -12,7 +12,7 @@ LABELS: dict[str, tuple[str, ...]] = {
 """Label names of each kind, in index order."""
 
 SHARES: dict[str, tuple[float, ...]] = {
-    "reviews": (0.55, 0.45),
+    "reviews": (0.50, 0.50),
     "topics": (0.20, 0.22, 0.21, 0.18, 0.19),
 }
 """How often each label is drawn, in index order: near enough to balance, but not exactly."""

@@ -78,11 +78,11 @@ COUNTERFACTUAL = (
     "I used to think this sort of thing {!adj}; this {thing} has changed my mind.",
 )
 WAYS = (PLAIN, NEGATION, CONTRAST, IRONY, OTHERS, COMPARISON, COUNTERFACTUAL)
-WAY_WEIGHTS = (48, 9, 18, 6, 8, 5, 6)
+WAY_WEIGHTS = (60, 7, 14, 5, 6, 4, 4)
 TERSE = (
     "{negator} {!adj}.",
-    "{negator} {!noun}.",
     "{aspect} is {=adj}.",
+    "{=noun}, this {thing}.",
     "{=verdict}.",
     "{=local}.",
     "{=adj}, {=adj}, {=adj}.",

@@ -1,0 +1,69 @@
+"""The short last layer against the plain one: same logits, same gradients."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from frostline.model.anatomy import Anatomy
+from frostline.model.first_token import restore, shorten
+
+
+def logits_and_gradients(network, batch, labels):
+    network.zero_grad()
+    logits = network(**batch).logits
+    cross_entropy(logits, labels).backward()
+    return logits.detach(), {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+
+@pytest.fixture
+def batch():
+    rng = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, 20, (6, 12), generator=rng)
+    mask = torch.ones_like(ids)
+    for row, length in enumerate([12, 9, 5, 2, 12, 7]):
+        mask[row, length:] = 0
+    return {"input_ids": ids * mask, "attention_mask": mask}
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("family", ["bert", "roberta", "electra", "distilbert"])
+def test_logits_and_gradients_are_the_plain_layers(family, padded, attention, tiny_network, batch):
+    network = tiny_network(family).eval()
+    network.set_attn_implementation(attention)
+    if not padded:
+        batch = {"input_ids": batch["input_ids"].clamp(min=5), "attention_mask": torch.ones(6, 12, dtype=torch.long)}
+    labels = torch.tensor([0, 1, 1, 0, 1, 0])
+    plain = logits_and_gradients(network, batch, labels)
+    assert shorten(network, Anatomy.of(network))
+    assert network.base_model(**batch).last_hidden_state.shape == (6, 1, 32)
+    short = logits_and_gradients(network, batch, labels)
+    torch.testing.assert_close(short[0], plain[0], rtol=0, atol=1e-5)
+    assert short[1].keys() == plain[1].keys()
+    for name, gradient in plain[1].items():
+        torch.testing.assert_close(short[1][name], gradient, rtol=0, atol=1e-5, msg=name)
+
+
+def test_dropout_follows_the_layers_mode(tiny_network, batch):
+    network = tiny_network("bert").train()
+    shorten(network, Anatomy.of(network))
+    network.classifier.eval()
+    torch.manual_seed(0)
+    one, other = network(**batch).logits, network(**batch).logits
+    assert not torch.equal(one, other)
+
+
+def test_other_families_keep_their_plain_layer(tiny_network, batch):
+    network = tiny_network("modernbert").eval()
+    before = network(**batch).logits
+    assert not shorten(network, Anatomy.of(network))
+    torch.testing.assert_close(network(**batch).logits, before, rtol=0, atol=0)
+
+
+def test_restored_it_gives_every_token_again_and_the_weights_keep_their_names(tiny_network, batch):
+    network = tiny_network("bert").eval()
+    names = list(network.state_dict())
+    shorten(network, Anatomy.of(network))
+    assert list(network.state_dict()) == names
+    restore(network, Anatomy.of(network))
+    assert network.base_model(**batch).last_hidden_state.shape == (6, 12, 32)

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 # Before anything imports a hub library: tests reach no hub and leave the user's caches alone.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tiny encoder's matrices are too small to share
 
 
 @pytest.fixture(scope="session", autouse=True)

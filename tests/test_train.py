@@ -67,7 +67,18 @@ def test_predictions_are_the_models_own(train, tmp_path, metrics):
     from sklearn.metrics import accuracy_score, f1_score
     from transformers import pipeline
 
-    train(RUN, "optimizer.lr=3e-3", "trainer.max_epochs=8")
+    for split, count in (("train", 80), ("validation", 20), ("test", 40)):
+        # Easy to learn, but every third test label is wrong, so that the scores are neither 0 nor 1.
+        wrong = 3 if split == "test" else count + 1
+        rows = [
+            (
+                f"number {i}: it is {'good' if i % 2 else 'bad'}",
+                "positive" if (i % 2) != (i % wrong == 1) else "negative",
+            )
+            for i in range(count)
+        ]
+        (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *(",".join(row) for row in rows)]))
+    train(RUN, f"data.path={tmp_path}", "optimizer.lr=5e-3", "trainer.max_epochs=8")
     table = pq.read_table(tmp_path / "run" / "predictions.parquet").to_pandas()
     assert list(table.columns) == ["text", "label", "prediction", "probability/negative", "probability/positive"]
     assert len(table) == 40
@@ -169,7 +180,7 @@ def test_describe_prints_the_encoder_with_its_head_and_without(train):
 
 
 def test_an_unexpected_error_is_one_line_and_its_traceback_a_file(train, tmp_path):
-    outcome = train(RUN, "trainer.accelerator=abacus")
+    outcome = train(RUN, "trainer.precision=abacus")
     assert outcome.status == 1
     assert len(outcome.err.strip().splitlines()) == 1
     assert "abacus" in outcome.err

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from frostline.errors import InputError, one_line
+from frostline.errors import InputError, one_line, slip
 from frostline.sweep import ledger, names
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ def run(cfg: DictConfig) -> float:
 
 
 def _tell_failure(folder: Path, error: Exception) -> None:
+    error = slip(error)
     message = one_line(error)
     if not isinstance(error, InputError):
         file = folder / "traceback.txt"

@@ -28,6 +28,8 @@ from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
 log = logging.getLogger(__name__)
 
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+
 
 def train(cfg: DictConfig, folder: Path, started: float) -> float:
     """Run what `cfg` describes and leave its results in `folder`; returns the validation F1.
@@ -100,6 +102,8 @@ def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze) ->
     options = OmegaConf.to_container(cfg.trainer, resolve=True)
     if options["devices"] != 1:
         raise InputError(f"trainer.devices={options['devices']}: a run uses one device for now: use trainer.devices=1")
+    if options["accelerator"] not in ACCELERATORS:
+        raise InputError(f"trainer.accelerator={options['accelerator']}: use one of {', '.join(ACCELERATORS)}")
     on_gpu = options["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if on_gpu else "32-true"

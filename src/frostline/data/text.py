@@ -184,7 +184,8 @@ class TextData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         texts = self.tokens("train")
-        window = WINDOW_BATCHES if self.bucket else 1
+        # On few texts a window over all of them would put the same texts into one batch at every epoch.
+        window = min(WINDOW_BATCHES, max(1, len(texts) // (4 * self.batch_size))) if self.bucket else 1
         return loader(texts, BucketedBatches(texts.lengths, self.batch_size, self.seed, window))
 
     def val_dataloader(self) -> DataLoader:

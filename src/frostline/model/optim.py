@@ -24,6 +24,10 @@ class LinearDecayAdamW:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
+        for option in ("lr", "weight_decay", "warmup"):
+            value = getattr(self, option)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InputError(f"optimizer.{option}={value}: use a number")
         if not 0 < self.lr < float("inf"):
             raise InputError(f"optimizer.lr={self.lr}: use a number above 0, such as 2e-5")
         if not 0 <= self.weight_decay < float("inf"):

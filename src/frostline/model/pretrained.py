@@ -54,7 +54,7 @@ class Pretrained:
         except (OSError, ValueError) as error:
             why = " ".join(str(error).split())[:200]
             if offline:
-                why = f"the hub ({hub.endpoint()}) cannot be reached, and no local copy is cached"
+                why = f"{hub.why_not()}, and no local copy is cached"
             raise InputError(
                 f"model.name_or_path={self.name_or_path}: {why}: "
                 "give a folder with config.json, model.safetensors and the tokenizer's files"

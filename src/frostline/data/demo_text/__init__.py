@@ -12,10 +12,10 @@ LABELS: dict[str, tuple[str, ...]] = {
 """Label names of each kind, in index order."""
 
 SHARES: dict[str, tuple[float, ...]] = {
-    "reviews": (0.50, 0.50),
+    "reviews": (0.49, 0.51),
     "topics": (0.20, 0.22, 0.21, 0.18, 0.19),
 }
-"""How often each label is drawn, in index order: near enough to balance, but not exactly."""
+"""Share of each label in every split, in index order: near enough to balance, but not exactly."""
 
 NOISE: dict[str, float] = {"reviews": 0.03, "topics": 0.03}
 """Share of train texts that carry a wrong label, by kind; the other splits carry none."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 MIN_WORDS = 3
 MAX_WORDS = 80
@@ -57,10 +58,6 @@ class Lexicon:
             return tuple(filler for i, filler in enumerate(fillers) if i % HELD_OUT_STRIDE != HELD_OUT_STRIDE - 1)
 
         return Lexicon({name: kept(fillers) for name, fillers in self._fillers.items()})
-
-    def count(self) -> int:
-        """Count the fillers over all lists."""
-        return sum(len(fillers) for fillers in self._fillers.values())
 
     def fill(self, template: str, scene: Scene, rng: random.Random) -> str:
         """Replace each slot: `{x}` plainly, `{=x}` by the scene's own label, `{!x}` by the label it only mentions."""
@@ -117,35 +114,41 @@ def assemble(target: int, core: Callable[[], str], padding: Callable[[], str], r
 def generate_splits(
     write: Writer, lexicon: Lexicon, shares: Mapping[str, float], seed: int, sizes: Mapping[str, int], noise: float
 ) -> dict[str, list[Example]]:
-    """Write every split, its labels drawn by their shares; only the split named "train" gets wrong labels, by noise."""
+    """Write every split, its labels dealt by their shares; only the split named "train" gets wrong labels, by noise."""
     seen: set[str] = set()
     done: dict[str, list[Example]] = {}
     # Train comes last, so that asking for more or fewer train texts leaves the evaluation texts as they are.
     for split in sorted(sizes, key=lambda name: (name == "train", name)):
         rng = random.Random(f"{seed}:{split}:texts")  # a str seed is hashed with SHA-512, whatever PYTHONHASHSEED is
         fillers = lexicon.without_held_out() if split == "train" else lexicon
-        stream = _distinct(lambda label, fillers=fillers, rng=rng: write(fillers, label, rng), shares, rng, seen)
-        done[split] = [next(stream) for _ in range(sizes[split])]
+        draw = _distinct(lambda label, fillers=fillers, rng=rng: write(fillers, label, rng), seen)
+        done[split] = [(draw(label), label) for label in shuffled_labels(shares, sizes[split], rng)]
     if "train" in done:
         done["train"] = mislabel(done["train"], tuple(shares), noise, random.Random(f"{seed}:train:noise"))
     return {split: done[split] for split in sizes}
 
 
-def _distinct(
-    write: Callable[[str], str], shares: Mapping[str, float], rng: random.Random, seen: set[str]
-) -> Iterator[Example]:
-    """Yield texts that are new, whatever their case and punctuation, each with a label drawn at random."""
-    while True:
-        label = rng.choices(tuple(shares), tuple(shares.values()))[0]
+def shuffled_labels(shares: Mapping[str, float], size: int, rng: random.Random) -> list[str]:
+    """Deal out the labels by their shares, in random order."""
+    bounds = [round(size * bound) for bound in accumulate(shares.values(), initial=0.0)]
+    labels = [label for label, (start, stop) in zip(shares, pairwise(bounds), strict=True) for _ in range(start, stop)]
+    rng.shuffle(labels)
+    return labels
+
+
+def _distinct(write: Callable[[str], str], seen: set[str]) -> Callable[[str], str]:
+    """Wrap a writer so that it never writes a text that was seen before, whatever its case and punctuation."""
+
+    def draw(label: str) -> str:
         for _ in range(MAX_DRAWS_PER_TEXT):
             text = write(label)
             key = " ".join(re.findall(r"[a-z0-9]+", text.lower()))
             if key not in seen and MIN_WORDS <= len(text.split()) <= MAX_WORDS:
-                break
-        else:
-            raise ValueError(f"the demo grammar has run out of new {label!r} texts after {len(seen)}; ask for fewer")
-        seen.add(key)
-        yield text, label
+                seen.add(key)
+                return text
+        raise ValueError(f"the demo grammar has run out of new {label!r} texts after {len(seen)}; ask for fewer")
+
+    return draw
 
 
 def mislabel(examples: list[Example], labels: tuple[str, ...], rate: float, rng: random.Random) -> list[Example]:

@@ -9,6 +9,8 @@ from frostline.data.demo_text.review_words import WORDS
 
 LEXICON = grammar.Lexicon.parse(WORDS)
 DOMAINS = ("film", "book", "meal", "gadget", "hotel")
+DOMAIN_SHARES = {"positive": (20, 28, 14, 12, 26), "negative": (20, 12, 26, 28, 14)}
+"""Readers and guests are pleased more often than diners and shoppers: a weak hint, worth about 64% accuracy."""
 OPPOSITE = {"positive": "negative", "negative": "positive"}
 
 MEDIAN_WORDS = 15.0
@@ -106,7 +108,7 @@ PADDING = (
 
 def write(lexicon: grammar.Lexicon, label: str, rng: random.Random) -> str:
     """Write one review of a random thing that argues for the label."""
-    scene = grammar.Scene(label, OPPOSITE[label], rng.choice(DOMAINS))
+    scene = grammar.Scene(label, OPPOSITE[label], rng.choices(DOMAINS, DOMAIN_SHARES[label])[0])
     target = grammar.target_words(rng, MEDIAN_WORDS, SPREAD_WORDS)
 
     def core() -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, MissingMandatoryValue
 
-from frostline.errors import InputError, one_line, slip
+from frostline.errors import InputError, one_line
 from frostline.sweep import ledger, names
 
 log = logging.getLogger(__name__)
@@ -60,3 +60,13 @@ def _tell_failure(folder: Path, error: Exception) -> None:
         message += f" (the traceback is in {file})"
     ledger.record(folder, ledger.FAILED, message)
     log.error(message)
+
+
+def slip(error: Exception) -> Exception:
+    """The user's slip behind an error: Hydra wraps what a constructor raises, and has its own for a missing value."""
+    if isinstance(error, MissingMandatoryValue):
+        return InputError(f"{error.full_key} is not given: set {error.full_key}=…")
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, InputError):
+        found = found.__cause__
+    return found or error

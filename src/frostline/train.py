@@ -94,6 +94,8 @@ def quiet() -> None:
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")  # load_best sees to it
+    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # as Freeze wants it
 
 

@@ -60,9 +60,9 @@ def summary(rows: Sequence[dict[str, Any]]) -> Table:
     table = Table(title=f"Freeze depth × data set ({split} split)")
     for name, justify in [
         ("data", "left"), ("model", "left"), ("freeze", "left"), ("runs", "right"), ("F1", "right"),
-        ("accuracy", "right"), ("fit seconds", "right"), ("total seconds", "right"), ("trainable", "right"),
+        ("accuracy", "right"), ("fit s", "right"), ("total s", "right"), ("trainable", "right"),
     ]:  # fmt: skip
-        table.add_column(name, justify=justify)
+        table.add_column(name, justify=justify, no_wrap=True)
     previous = None
     # Data sets in the order they came, and in each the policy that trains most first.
     order = list(dict.fromkeys(row["data"] for row in rows))

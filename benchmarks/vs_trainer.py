@@ -4,9 +4,11 @@
     python benchmarks/vs_trainer.py --data FOLDER --freeze none,top2 --seeds 1,2,3
 
 FOLDER holds train.parquet, validation.parquet and test.parquet with `text` and `label`. For each seed, each freeze
-depth is run by both (and by Trainer with length-grouped batches where --grouped is given), in turn, so that both meet
-the same noise. Printed: median seconds of training alone (Frostline's trunk + fit against Trainer's train()), of the
-whole process, peak resident memory, mean test F1, and trainable parameters.
+depth is run by both, in turn, so that both meet the same noise: Frostline with an empty trunk cache, with --warm once
+more with the cache that left, Trainer, and with --grouped Trainer with length-grouped batches. With --sweep, Frostline
+does all depths and seeds in one sweep, against the sum of Trainer's runs. Printed: median seconds of training alone
+(Frostline's trunk + fit against Trainer's train()), of the whole process, peak resident memory, mean test F1, and
+trainable parameters.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -44,6 +47,8 @@ def options() -> argparse.Namespace:
     cli.add_argument("--seeds", default="1,2,3", help="comma-separated; one round for each")
     cli.add_argument("--epochs", default=1, type=int)
     cli.add_argument("--lr", default=2e-5, type=float)
+    cli.add_argument("--warm", action="store_true", help="Frostline again, its trunk already kept")
+    cli.add_argument("--sweep", action="store_true", help="Frostline's runs as one sweep instead")
     cli.add_argument("--grouped", action="store_true", help="Trainer with length-grouped batches as well")
     cli.add_argument("--peer", type=Path, default=ROOT / "benchmarks" / "peer.py", help="another peer script")
     cli.add_argument("--json", type=Path, help="write every run's figures here")
@@ -63,17 +68,44 @@ def measured(command: list[str]) -> tuple[str, float, int]:
         return out.read(), seconds, usage.ru_maxrss * 1024
 
 
-def frostline(args: argparse.Namespace, freeze: str, seed: str) -> Run:
+def train_command(args: argparse.Namespace, trunk: str, *overrides: str) -> list[str]:
+    """`python train.py` on the benchmark's folder, with its trunk cache in `trunk`."""
+    flags = [override for override in overrides if override.startswith("-")]
+    return [
+        sys.executable, "train.py", *flags, "model=minilm", "data=files", f"data.path={args.data.resolve()}",
+        f"optimizer.lr={args.lr}", f"trainer.max_epochs={args.epochs}", f"trunk.dir={trunk}",
+        *(override for override in overrides if override not in flags),
+    ]  # fmt: skip
+
+
+def frostline(args: argparse.Namespace, freeze: str, seed: str, trunk: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        _, wall, peak = measured([
-            sys.executable, "train.py", "model=minilm", "data=files", f"data.path={args.data.resolve()}",
-            f"freeze={freeze}", f"seed={seed}", f"optimizer.lr={args.lr}", f"trainer.max_epochs={args.epochs}",
-            f"hydra.run.dir={run}",
-        ])  # fmt: skip
-        found = json.loads((run / "metrics.json").read_text())
+        _, wall, peak = measured(train_command(args, trunk, f"freeze={freeze}", f"seed={seed}", f"hydra.run.dir={run}"))
+        return figures(run, wall, peak)
+
+
+def figures(run: Path, wall: float, peak: int) -> Run:
+    """What a run folder says of itself, with what was measured around its process."""
+    found = json.loads((run / "metrics.json").read_text())
     fit = found["timing"]["trunk_seconds"] + found["timing"]["fit_seconds"]
     return Run(fit, wall, peak, found["metrics"]["test/f1"], found["parameters"]["trainable"])
+
+
+def sweep(args: argparse.Namespace) -> None:
+    """All depths and seeds in one process, against the sum of Trainer's processes, each run here once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "sweep"
+        axes = (f"freeze={args.freeze}", f"seed={args.seeds}", f"hydra.sweep.dir={out}")
+        _, wall, peak = measured(train_command(args, f"{folder}/trunk", "-m", *axes))
+        ours = [figures(file.parent, wall, peak) for file in sorted(out.glob("*/metrics.json"))]
+    theirs = [peer(args, freeze, seed) for freeze in args.freeze.split(",") for seed in args.seeds.split(",")]
+    fits = sum(run.fit for run in ours), sum(run.fit for run in theirs)
+    walls = wall, sum(run.wall for run in theirs)
+    print(f"{len(ours)} cells | frostline, one sweep | {len(theirs)} Trainer runs | ×")
+    print("--- | ---: | ---: | ---:")
+    print(f"trunk + fit s | {fits[0]:.1f} | {fits[1]:.1f} | {fits[1] / fits[0]:.2f}")
+    print(f"process s | {walls[0]:.1f} | {walls[1]:.1f} | {walls[1] / walls[0]:.2f}")
 
 
 def peer(args: argparse.Namespace, freeze: str, seed: str, *flags: str) -> Run:
@@ -85,21 +117,30 @@ def peer(args: argparse.Namespace, freeze: str, seed: str, *flags: str) -> Run:
     return Run(found["fit_seconds"], wall, peak, found["test/f1"], found.get("trainable", 0))
 
 
-def main() -> None:
-    args = options()
-    contestants = {"frostline": frostline, "trainer": peer}
-    if args.grouped:
-        contestants["trainer grouped"] = lambda *given: peer(*given, "--group-by-length")
-    runs: dict[tuple[str, str], list[Run]] = {}
+def rounds(args: argparse.Namespace) -> Iterator[tuple[str, str, str, Run]]:
+    """Seed, depth, contestant and figures, one after the other."""
     for seed in args.seeds.split(","):
         for freeze in args.freeze.split(","):
-            for name, contestant in contestants.items():
-                run = contestant(args, freeze, seed)
-                runs.setdefault((freeze, name), []).append(run)
-                print(f"seed {seed}, {freeze}, {name}: fit {run.fit:.1f} s, F1 {run.f1:.4f}", file=sys.stderr)
-                if args.json:
-                    rows = [{"freeze": f, "by": n, **vars(r)} for (f, n), rs in runs.items() for r in rs]
-                    args.json.write_text(json.dumps(rows, indent=1))
+            with tempfile.TemporaryDirectory() as trunk:
+                yield seed, freeze, "frostline", frostline(args, freeze, seed, trunk)
+                if args.warm and freeze != "none":
+                    yield seed, freeze, "frostline, warm", frostline(args, freeze, seed, trunk)
+            yield seed, freeze, "trainer", peer(args, freeze, seed)
+            if args.grouped:
+                yield seed, freeze, "trainer, grouped", peer(args, freeze, seed, "--group-by-length")
+
+
+def main() -> None:
+    args = options()
+    if args.sweep:
+        return sweep(args)
+    runs: dict[tuple[str, str], list[Run]] = {}
+    for seed, freeze, name, run in rounds(args):
+        runs.setdefault((freeze, name), []).append(run)
+        print(f"seed {seed}, {freeze}, {name}: fit {run.fit:.1f} s, F1 {run.f1:.4f}", file=sys.stderr)
+        if args.json:
+            rows = [{"freeze": f, "by": n, **vars(r)} for (f, n), rs in runs.items() for r in rs]
+            args.json.write_text(json.dumps(rows, indent=1))
     print("| freeze | by | fit s | × | process s | × | peak MiB | mean F1 | trainable |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for (freeze, name), found in runs.items():

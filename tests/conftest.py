@@ -22,6 +22,7 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         cache = tmp_path_factory.mktemp("huggingface")
         patch.setenv("HF_HOME", str(cache))
+        patch.setenv("XDG_CACHE_HOME", str(cache))  # the trunk cache's place
         import datasets
 
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", cache / "datasets")

@@ -44,6 +44,16 @@ def test_a_sweep_ends_in_a_table_a_csv_and_a_folder_for_each_cell(train, tmp_pat
     assert "│ files │ tiny  │ top1   │    2 │" in outcome.out
 
 
+def test_the_command_line_takes_the_place_of_an_experiments_own_axes(train, tmp_path):
+    outcome = train(
+        "-m", "experiment=demo", "model=tiny", "data=demo_topics", "data.path=null", "data.train=60", "data.test=20",
+        "data.validation=20", "trainer.max_epochs=1", "freeze=head,top1", SWEEP,
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    assert {folder.name for folder in ledger.cells(tmp_path / "sweep")} == {"freeze=head", "freeze=top1"}
+    assert "[2/2] freeze=top1: F1" in outcome.out
+
+
 def test_a_failed_cell_is_told_the_others_go_on_and_the_status_is_1(train, tmp_path):
     outcome = train("-m", "freeze=top", "freeze.n=1,9", "seed=1", SWEEP)
     assert outcome.status == 1

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frostline import memory, results
 from frostline.data.text import TextData
@@ -25,6 +26,7 @@ from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
 from frostline.sweep import ledger
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
+from frostline.trunk.keep import open_trunk
 
 log = logging.getLogger(__name__)
 
@@ -38,35 +40,33 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     """
     clock = Clock(started)
     quiet()
-    if cfg.resume is not None and not Path(cfg.resume).is_file():
-        raise InputError(
-            f"resume={cfg.resume} is not a file: give a checkpoint, such as outputs/…/checkpoints/last.ckpt"
-        )
+    check(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
 
-    data: TextData = instantiate(cfg.data)
-    data.prepare_data()
-    if cfg.test and "test" not in data.splits:
-        raise InputError("there is no test split: add one to data.path, or leave testing out with test=false")
-
-    source = instantiate(cfg.model)
-    tokenizer = source.tokenizer(data.texts("train"))
-    network = source.network(data.label_names, tokenizer)
-    anatomy = Anatomy.of(network)
-    if source.describe:
-        log.info(f"With its head:\n{network}\n\nWithout:\n{network.base_model}\n\n{anatomy.describe()}")
-    shorten(network, anatomy)
+    data = load_data(cfg)
+    tokenizer, network, anatomy = load_model(cfg, data)
     data.tokenize(tokenizer, max_positions(network))
 
     freeze = Freeze(instantiate(cfg.freeze), cfg.print_parameters)
-    classifier = Classifier(network, instantiate(cfg.optimizer))
     trainer = make_trainer(cfg, folder, clock, freeze)
     memory.reset_peak(trainer.strategy.root_device)
+    splits = ["train", "validation", *(["test"] if cfg.test else [])]
+    cache = instantiate(cfg.trunk) if cfg.trunk else None
+    texts = [data.tokens(split) for split in splits]
+    trunk = open_trunk(cache, network, anatomy, freeze.policy, texts, trainer.strategy.root_device)
+    if trunk:
+        with clock.phase("trunk"):
+            data.replace("train", trunk.outputs(data.tokens("train")))
+        with clock.phase("validation"):
+            data.replace("validation", trunk.outputs(data.tokens("validation")))
 
+    classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest)
     trainer.fit(classifier, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
     validation = load_best(classifier, trainer, data, clock)
     if cfg.test:
         with clock.phase("test"):
+            if trunk:
+                data.replace("test", trunk.outputs(data.tokens("test")))
             trainer.test(classifier, datamodule=data, verbose=False)
 
     with clock.phase("results"):
@@ -86,6 +86,39 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     return metrics["val/f1"]
 
 
+def check(cfg: DictConfig) -> None:
+    """InputError for what no part of the run would notice before it is late."""
+    if cfg.resume is not None and not Path(cfg.resume).is_file():
+        raise InputError(
+            f"resume={cfg.resume} is not a file: give a checkpoint, such as outputs/…/checkpoints/last.ckpt"
+        )
+    if cfg.trainer.devices != 1:
+        raise InputError(f"trainer.devices={cfg.trainer.devices}: a run uses one device: use trainer.devices=1")
+    if cfg.trainer.accelerator not in ACCELERATORS:
+        raise InputError(f"trainer.accelerator={cfg.trainer.accelerator}: use one of {', '.join(ACCELERATORS)}")
+
+
+def load_data(cfg: DictConfig) -> TextData:
+    """The data set, read, checked and split."""
+    data: TextData = instantiate(cfg.data)
+    data.prepare_data()
+    if cfg.test and "test" not in data.splits:
+        raise InputError("there is no test split: add one to data.path, or leave testing out with test=false")
+    return data
+
+
+def load_model(cfg: DictConfig, data: TextData) -> tuple[PreTrainedTokenizerBase, PreTrainedModel, Anatomy]:
+    """The tokenizer, the encoder with a head for the data's labels, and where its parts are."""
+    source = instantiate(cfg.model)
+    tokenizer = source.tokenizer(data.texts("train"))
+    network = source.network(data.label_names, tokenizer)
+    anatomy = Anatomy.of(network)
+    if source.describe:
+        log.info(f"With its head:\n{network}\n\nWithout:\n{network.base_model}\n\n{anatomy.describe()}")
+    shorten(network, anatomy)
+    return tokenizer, network, anatomy
+
+
 def quiet() -> None:
     """Leave the terminal to what this project has to say."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -102,10 +135,6 @@ def quiet() -> None:
 def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze) -> Trainer:
     """Lightning's Trainer with this run's callbacks; every `trainer.*` option is one of its own."""
     options = OmegaConf.to_container(cfg.trainer, resolve=True)
-    if options["devices"] != 1:
-        raise InputError(f"trainer.devices={options['devices']}: a run uses one device for now: use trainer.devices=1")
-    if options["accelerator"] not in ACCELERATORS:
-        raise InputError(f"trainer.accelerator={options['accelerator']}: use one of {', '.join(ACCELERATORS)}")
     on_gpu = options["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if on_gpu else "32-true"

@@ -51,7 +51,11 @@ class TokenizedTexts(Dataset):
         """Tokens of each text, special tokens included."""
         return np.diff(self.offsets)
 
-    def __getitem__(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
+    def layout(self, positions: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where a batch's tokens are: text positions (batch,), places in `ids` and the mask, both (batch, length).
+
+        Places behind a text's end are 0.
+        """
         rows = np.asarray(positions)
         starts = self.offsets[rows][:, None]
         lengths = self.offsets[rows + 1][:, None] - starts
@@ -59,7 +63,10 @@ class TokenizedTexts(Dataset):
         if self.pad_left:
             columns = columns - (lengths.max() - lengths)
         mask = (columns >= 0) & (columns < lengths)
-        source = np.where(mask, starts + columns, 0)
+        return rows, np.where(mask, starts + columns, 0), mask
+
+    def __getitem__(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
+        rows, source, mask = self.layout(positions)
         batch = {
             "input_ids": _padded(self.ids, source, mask, self.pad_id),
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from datasets import Dataset, Value
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedTokenizerBase
 
 from frostline.data import source
@@ -66,6 +67,7 @@ class TextData(LightningDataModule):
         self.labels: dict[str, np.ndarray] = {}
         self.label_names: tuple[str, ...] = ()
         self._tokens: dict[str, TokenizedTexts] = {}
+        self._batched: dict[str, TorchDataset] = {}
         self._check_options()
 
     def _check_options(self) -> None:
@@ -182,8 +184,12 @@ class TextData(LightningDataModule):
         """The token ids and labels of a split."""
         return self._tokens[split]
 
+    def replace(self, split: str, texts: TorchDataset) -> None:
+        """Make batches of a split from `texts`, which stand for its token ids: as many, of the same lengths."""
+        self._batched[split] = texts
+
     def train_dataloader(self) -> DataLoader:
-        texts = self.tokens("train")
+        texts = self._batched.get("train", self.tokens("train"))
         # On few texts a window over all of them would put the same texts into one batch at every epoch.
         window = min(WINDOW_BATCHES, max(1, len(texts) // (4 * self.batch_size))) if self.bucket else 1
         return loader(texts, BucketedBatches(texts.lengths, self.batch_size, self.seed, window))
@@ -195,7 +201,7 @@ class TextData(LightningDataModule):
         return self._eval_loader("test")
 
     def _eval_loader(self, split: str) -> DataLoader:
-        texts = self.tokens(split)
+        texts = self._batched.get(split, self.tokens(split))
         return loader(texts, SortedBatches(texts.lengths, EVAL_BATCH_FACTOR * self.batch_size))
 
 

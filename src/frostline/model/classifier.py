@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +17,8 @@ from torchmetrics.classification import (
 from transformers import PreTrainedModel
 
 from frostline.errors import InputError
+from frostline.model.inputs import encoder_inputs
 from frostline.model.optim import LinearDecayAdamW
-
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def quality(labels: int, prefix: str) -> MetricCollection:
@@ -36,13 +36,20 @@ def quality(labels: int, prefix: str) -> MetricCollection:
 class Classifier(LightningModule):
     """Trains `network`, a `transformers` sequence classifier, with cross-entropy.
 
-    Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). After testing,
+    Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). Where `kept`
+    stands for `input_ids`, `rest` makes logits of it and the mask: the part of `network` that trains. After testing,
     `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order.
     """
 
-    def __init__(self, network: PreTrainedModel, optimizer: LinearDecayAdamW) -> None:
+    def __init__(
+        self,
+        network: PreTrainedModel,
+        optimizer: LinearDecayAdamW,
+        rest: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.rest = rest
         self.recipe = optimizer
         labels = network.config.num_labels
         self.val_quality = quality(labels, "val/")
@@ -58,7 +65,9 @@ class Classifier(LightningModule):
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Logits of shape (batch, labels), in fp32."""
-        return self.network(**{name: batch[name] for name in INPUTS if name in batch}).logits.float()
+        if "kept" in batch:
+            return self.rest(batch["kept"].float(), batch["attention_mask"]).float()
+        return self.network(**encoder_inputs(batch)).logits.float()
 
     # Training
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
@@ -28,13 +29,13 @@ class SweepHooks(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         _refuse_used(Path(config.hydra.sweep.dir), "hydra.sweep.dir", f"*/{ledger.STATE}")
-        swept, fixed, self.total = _axes(config)
-        if swept:  # a cell's name holds what differs between cells
-            with read_write(config.hydra.job.config.override_dirname):
-                config.hydra.job.config.override_dirname.exclude_keys += fixed
-            excluded = ",".join(config.hydra.job.config.override_dirname.exclude_keys)
-            with read_write(config.hydra.overrides):
-                config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]")
+        swept, fixed = _axes(config)
+        if "basic" in config.hydra.sweeper._target_.lower():  # other sweepers choose as they go
+            self.total = math.prod(len(values) for values in swept.values())
+        if swept:
+            _name_cells_by(config, fixed)
+            if "trunk" not in {*swept, *fixed}:
+                _add(config, f"++trunk.also=[{','.join(_depths(swept))}]")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         if OmegaConf.select(config, "hydra.mode").name != "MULTIRUN":
@@ -71,19 +72,41 @@ def _refuse_used(folder: Path, option: str, marks: str) -> None:
         raise SystemExit(1)
 
 
-def _axes(config: DictConfig) -> tuple[list[str], list[str], int | None]:
-    """Keys that the sweep varies, keys that it fixes, and how many cells the varied ones make."""
-    given = list(config.hydra.overrides.task)
+def _axes(config: DictConfig) -> tuple[dict[str, list[str]], list[str]]:
+    """Keys that the sweep varies, with their values, and keys that it fixes."""
     params = OmegaConf.to_container(config.hydra.sweeper, resolve=True).get("params") or {}
-    given += [f"{key}={value}" for key, value in params.items()]
-    swept: dict[str, int] = {}
-    fixed: list[str] = []
-    for override in OverridesParser.create().parse_overrides(given):
-        if override.is_sweep_override():
-            swept[override.get_key_element()] = sum(1 for _ in override.sweep_iterator())
-        else:
-            fixed.append(override.get_key_element())
-    return list(swept), fixed, math.prod(swept.values()) if "basic" in config.hydra.sweeper._target_.lower() else None
+    given = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
+    # As in Hydra's sweeper, what the command line says of a key takes the place of the sweeper's own parameter.
+    overrides = {o.get_key_element(): o for o in OverridesParser.create().parse_overrides(given)}
+    swept = {key: _values(override) for key, override in overrides.items() if override.is_sweep_override()}
+    return swept, [key for key in overrides if key not in swept]
+
+
+def _values(override: Override) -> list[str]:
+    """What a sweep gives a key; nothing for a glob, which Hydra resolves later."""
+    if override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+        return []
+    return list(override.sweep_string_iterator())
+
+
+def _name_cells_by(config: DictConfig, fixed: list[str]) -> None:
+    """A cell's name holds what differs between cells: the keys that all share are left out of it."""
+    with read_write(config.hydra.job.config.override_dirname):
+        config.hydra.job.config.override_dirname.exclude_keys += [*fixed, "trunk.also"]
+    excluded = ",".join(config.hydra.job.config.override_dirname.exclude_keys)
+    _add(config, f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]")
+
+
+def _add(config: DictConfig, override: str) -> None:
+    """One more override for every cell; this list is what Hydra composes each of them from."""
+    with read_write(config.hydra.overrides):
+        config.hydra.overrides.hydra.append(override)
+
+
+def _depths(swept: dict[str, list[str]]) -> list[str]:
+    """The freeze policies of all cells by name, so that one pass over the texts can serve them all."""
+    names = [name for name in swept.get("freeze", []) if name != "top"]
+    return names + [f"top{n}" for n in swept.get("freeze.n", [])]
 
 
 def _outcome(folder: Path) -> str:

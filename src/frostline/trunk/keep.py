@@ -1,0 +1,235 @@
+"""Fills the cache with what a trunk gives for a run's texts, and reads it back."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from transformers import PreTrainedModel
+
+from frostline.data.batches import SortedBatches, TokenizedTexts
+from frostline.errors import InputError
+from frostline.freeze.policy import Policy
+from frostline.model.anatomy import EMBEDDINGS, Anatomy
+from frostline.model.inputs import encoder_inputs
+from frostline.trunk.cache import (
+    DTYPES,
+    Entry,
+    Filling,
+    Plan,
+    Store,
+    default_folder,
+    fingerprint,
+    key,
+    parse_size,
+    readable,
+)
+from frostline.trunk.kept import KeptTexts
+from frostline.trunk.split import FEATURES, Boundary, NoTrunkError, Rest, boundary, boundary_of, shown, trunk_outputs
+
+log = logging.getLogger(__name__)
+
+FILL_TEXTS = 64
+SHARE_OF_FREE_DISK = 4  # the budget is a quarter of it
+TOLERANCE = 1e-4  # between the whole classifier's logits and those of trunk and rest, both in fp32
+PROBE_TEXTS = 4
+# What a config says of the head or of how the file was saved: it does not change the trunk's output.
+NOT_THE_TRUNKS = (
+    "id2label", "label2id", "num_labels", "_name_or_path", "architectures", "dtype", "problem_type",
+    "transformers_version",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where trunk outputs are kept, in which `dtype`, and how much a run may add (`budget`, such as 10GB).
+
+    `also` names further depths (`head`, `top1`) to keep in the same pass; a sweep sets it.
+    """
+
+    dir: str | None = None
+    dtype: str = "fp16"
+    budget: str | int | None = None
+    also: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise InputError(f"trunk.dtype={self.dtype}: use one of {', '.join(DTYPES)}")
+        if self.budget is not None:
+            parse_size(str(self.budget))
+
+    @cached_property
+    def store(self) -> Store:
+        """The store under `dir`, or in the user's cache folder."""
+        return Store(Path(self.dir).expanduser() if self.dir else default_folder())
+
+    def limit(self) -> int:
+        """How many bytes a run may add."""
+        if self.budget is not None:
+            return parse_size(str(self.budget))
+        folder = self.store.folder.absolute()
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        return shutil.disk_usage(existing).free // SHARE_OF_FREE_DISK
+
+
+class Trunk:
+    """The frozen part of `network` up to `at`, and `rest`, which makes logits of what it gives.
+
+    Raises NoTrunkError where the encoder, cut there, does not give the same logits as whole; `sample` is tried.
+    """
+
+    def __init__(
+        self,
+        network: PreTrainedModel,
+        anatomy: Anatomy,
+        at: Boundary,
+        cache: Cache,
+        sample: TokenizedTexts,
+        device: torch.device,
+    ) -> None:
+        self.network, self.anatomy, self.at, self.cache, self.device = network, anatomy, at, cache, device
+        self.rest = Rest(network, anatomy, at)
+        self._probe = sample[list(range(min(PROBE_TEXTS, len(sample))))]
+        wanted = {at, *(boundary_of(name, anatomy) for name in cache.also)} - {None}
+        self.boundaries = sorted(wanted, key=str)
+        self._given = self._tried()
+
+    def _tried(self) -> dict[Boundary, torch.Tensor]:
+        """What each boundary gets for a few texts, after a look at the logits that come of it."""
+        name = self.anatomy.model_name
+        modes = {module: module.training for module in self.network.modules()}
+        try:
+            self.network.eval()
+            with torch.no_grad():
+                whole = self.network(**encoder_inputs(self._probe)).logits
+                given = trunk_outputs(self.network, self.anatomy, self.boundaries, self._probe)
+                cut = self.rest(self._squeezed(given[self.at]), self._probe["attention_mask"])
+        except (RuntimeError, TypeError, AttributeError, ValueError, LookupError) as error:
+            raise NoTrunkError(f"{name} cannot be cut there ({' '.join(str(error).split())[:100]})") from error
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+        if whole.shape != cut.shape or not torch.allclose(whole, cut, rtol=0, atol=TOLERANCE):
+            raise NoTrunkError(f"{name}, cut there, gives other logits than whole")
+        return given
+
+    def _squeezed(self, given: torch.Tensor) -> torch.Tensor:
+        """(batch, 1, hidden), as a last layer for the first token alone gives it, → (batch, hidden)."""
+        one = given.ndim == 3 and given.shape[1] == 1 < self._probe["attention_mask"].shape[1]
+        return given[:, 0] if one else given
+
+    def per_text(self, at: Boundary) -> bool:
+        """Whether one vector a text is kept, not one a token."""
+        return self._squeezed(self._given[at]).ndim == 2
+
+    def plan(self, texts: TokenizedTexts, at: Boundary) -> Plan:
+        """What an entry for these texts takes."""
+        rows = len(texts) if self.per_text(at) else int(texts.offsets[-1])
+        return Plan(rows, self._given[at].shape[-1], self.cache.dtype, len(texts))
+
+    @cached_property
+    def _facts(self) -> dict[Boundary, dict[str, object]]:
+        """For each boundary what decides its outputs, besides the texts."""
+        config = {k: v for k, v in self.network.config.to_dict().items() if k not in NOT_THE_TRUNKS}
+        parameters = list(self.network.named_parameters())
+        return {
+            at: {
+                "weights": fingerprint((name, p) for name, p in parameters if self._below(name, at)),
+                "config": config,
+                "boundary": at,
+                "per_text": self.per_text(at),
+                "dtype": self.cache.dtype,
+            }
+            for at in self.boundaries
+        }
+
+    def keys(self, texts: TokenizedTexts) -> dict[Boundary, str]:
+        """The cache's key for these texts at each boundary."""
+        return {at: key(texts, **facts) for at, facts in self._facts.items()}
+
+    def _below(self, parameter: str, at: Boundary) -> bool:
+        group = self.anatomy.group(parameter)
+        if at == FEATURES:
+            return group != "head"
+        return group == EMBEDDINGS or (group.startswith("layer.") and int(group.removeprefix("layer.")) < at)
+
+    def require_room(self, splits: Sequence[TokenizedTexts]) -> None:
+        """NoTrunkError where what these splits take is over the budget; else one line says how much."""
+        size = sum(self.plan(texts, at).bytes for texts in splits for at in self.boundaries)
+        limit = self.cache.limit()
+        if size > limit:
+            raise NoTrunkError(
+                f"its outputs take {readable(size)}, over trunk.budget ({readable(limit)}), "
+                "so it is computed anew at each step"
+            )
+        count = sum(len(texts) for texts in splits)
+        log.info(
+            f"Trunk: {shown(self.at)}, frozen, computed once for {count:,} texts and kept "
+            f"({readable(size)} in {self.cache.dtype}, {self.cache.store.folder})."
+        )
+
+    def outputs(self, texts: TokenizedTexts) -> KeptTexts:
+        """The kept outputs for these texts, computed now where the cache does not have them."""
+        keys, store = self.keys(texts), self.cache.store
+        entry = store.get(keys[self.at])
+        if entry is None:
+            with ExitStack() as locks:
+                for name in sorted(keys.values()):  # in one order everywhere, so that nobody waits in a circle
+                    locks.enter_context(store.lock(name))
+                # Another process may have filled some of them while this one waited.
+                missing = {at: name for at, name in keys.items() if not store.has(name)}
+                entry = self._fill(texts, missing).get(self.at) or store.get(keys[self.at])
+        return KeptTexts(texts, entry.values, self.per_text(self.at))
+
+    def _fill(self, texts: TokenizedTexts, keys: dict[Boundary, str]) -> dict[Boundary, Entry]:
+        """One pass over the texts, longest first, that writes every boundary in `keys`."""
+        if not keys:
+            return {}
+        self.network.to(self.device)
+        with ExitStack() as stack:
+            fillings: dict[Boundary, Filling] = {
+                at: stack.enter_context(self.cache.store.create(name, self.plan(texts, at)))
+                for at, name in keys.items()
+            }
+            batches = SortedBatches(texts.lengths, FILL_TEXTS)
+            for positions in track(batches, description="Trunk", total=len(batches), transient=True):
+                rows, source, mask = texts.layout(positions)
+                batch = {name: tensor.to(self.device) for name, tensor in texts[positions].items()}
+                given = trunk_outputs(self.network, self.anatomy, list(fillings), batch)
+                for at, filling in fillings.items():
+                    values = given[at].float().cpu().numpy()
+                    if self.per_text(at):
+                        filling.write(rows, values.reshape(len(rows), -1))
+                    else:
+                        filling.write(source[mask], values[mask])
+            return {
+                at: filling.finish({"model": self.anatomy.model_name, "boundary": at})
+                for at, filling in fillings.items()
+            }
+
+
+def open_trunk(
+    cache: Cache | None,
+    network: PreTrainedModel,
+    anatomy: Anatomy,
+    policy: Policy,
+    splits: Sequence[TokenizedTexts],
+    device: torch.device,
+) -> Trunk | None:
+    """The policy's trunk, ready to keep outputs for `splits`; None, the reason told, where the run trains plainly."""
+    if cache is None:
+        return None
+    try:
+        if policy.trunk_dropout:
+            raise NoTrunkError("freeze.trunk_dropout makes a frozen layer's output differ each time")
+        trunk = Trunk(network, anatomy, boundary(policy.trains(anatomy), anatomy), cache, splits[0], device)
+        trunk.require_room(splits)
+    except NoTrunkError as why:
+        log.info(f"No trunk is kept for freeze={policy.name}: {why}.")
+        return None
+    return trunk

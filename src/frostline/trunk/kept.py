@@ -1,0 +1,46 @@
+"""Texts as their trunk's kept outputs, in place of token ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from frostline.data.batches import TokenizedTexts
+
+
+@dataclass(frozen=True)
+class KeptTexts(Dataset):
+    """`values` of shape (tokens, hidden), a row for each token of `texts` in order, or (texts, hidden).
+
+    Indexed with a list of positions it gives a batch: `kept` (batch, length, hidden) or (batch, hidden),
+    `attention_mask` (batch, length), `labels` and `index` (batch,). What stands behind a text's end is some other
+    token's row, which the mask hides.
+    """
+
+    texts: TokenizedTexts
+    values: np.ndarray
+    per_text: bool
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class indices, of shape (texts,)."""
+        return self.texts.labels
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each text, special tokens included."""
+        return self.texts.lengths
+
+    def __getitem__(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
+        rows, source, mask = self.texts.layout(positions)
+        return {
+            "kept": torch.from_numpy(self.values[rows if self.per_text else source]),
+            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+            "labels": torch.from_numpy(self.texts.labels[rows]),
+            "index": torch.from_numpy(rows.astype(np.int64)),
+        }

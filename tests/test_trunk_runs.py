@@ -1,0 +1,130 @@
+"""Whole runs with the trunk kept and without: the same results, one pass, and words where it does not apply."""
+
+import json
+
+import pytest
+
+from frostline.model.tiny import Tiny
+from frostline.trunk.cache import Store
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    return lambda run: json.loads((tmp_path / run / "metrics.json").read_text())
+
+
+@pytest.fixture
+def keep(tmp_path):
+    return f"trunk.dir={tmp_path}/trunk"
+
+
+def entries(tmp_path):
+    return {entry.folder.name for entry, _ in Store(tmp_path / "trunk").entries()}
+
+
+@pytest.mark.parametrize("freeze", ["head", "top1", "top2"])
+def test_kept_in_fp32_it_trains_as_without(freeze, train, keep, metrics):
+    options = (f"freeze={freeze}", "optimizer.lr=2e-3", "trainer.max_epochs=3")
+    assert train(*options, keep, "trunk.dtype=fp32", "hydra.run.dir=kept").status == 0
+    assert train(*options, "trunk=none", "hydra.run.dir=plain").status == 0
+    kept, plain = metrics("kept")["metrics"], metrics("plain")["metrics"]
+    assert kept == pytest.approx(plain, abs=1e-4)
+    assert metrics("kept")["timing"]["trunk_seconds"] > 0
+    assert metrics("plain")["timing"]["trunk_seconds"] == 0
+
+
+def test_a_second_run_reads_what_the_first_kept_and_gives_the_same_digits(train, keep, metrics, tmp_path):
+    for run in ("cold", "warm"):
+        assert train("freeze=top1", keep, "optimizer.lr=2e-3", f"hydra.run.dir={run}").status == 0
+        found = entries(tmp_path)
+        assert len(found) == 3  # train, validation, test
+    assert metrics("cold")["metrics"] == metrics("warm")["metrics"]
+    assert train("freeze=top1", keep, "seed=7", "optimizer.lr=1e-3", "hydra.run.dir=other").status == 0
+    assert entries(tmp_path) == found, "another seed or rate needs nothing new"
+    assert train("freeze=top1", keep, "data.max_length=12", "hydra.run.dir=shorter").status == 0
+    assert len(entries(tmp_path)) == 6
+
+
+def test_a_damaged_entry_is_made_anew_with_one_line(train, keep, metrics, tmp_path):
+    assert train("freeze=top1", keep, "hydra.run.dir=a").status == 0
+    for file in (tmp_path / "trunk").glob("*/values.bin"):
+        content = bytearray(file.read_bytes())
+        content[100] ^= 1
+        file.write_bytes(content)
+    outcome = train("freeze=top1", keep, "hydra.run.dir=b")
+    assert outcome.status == 0
+    assert outcome.err.count("is damaged: it is made anew") == 3
+    assert metrics("a")["metrics"] == metrics("b")["metrics"]
+
+
+def test_a_sweep_fills_every_boundary_in_one_pass(train, keep, tmp_path):
+    outcome = train("-m", "freeze=none,head,top1,top2", "seed=1,2", keep, "hydra.sweep.dir=sweep")
+    assert outcome.status == 0, outcome.err
+    assert len(entries(tmp_path)) == 9  # three boundaries of three splits
+    seconds = {
+        folder.name: json.loads((folder / "metrics.json").read_text())["timing"]["trunk_seconds"]
+        for folder in (tmp_path / "sweep").iterdir()
+        if folder.is_dir()
+    }
+    assert set(seconds) == {f"freeze={f},seed={s}" for f in ("none", "head", "top1", "top2") for s in (1, 2)}
+    first = "freeze=head,seed=1"
+    assert all(seconds[first] > spent for name, spent in seconds.items() if name != first)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["freeze=none"], "No trunk is kept for freeze=none: the embeddings train"),
+        (["freeze=embeddings"], "No trunk is kept for freeze=embeddings: layer 0 trains"),
+        (["freeze=pattern", "freeze.train=[layer.0,classifier]"], "layer 0 trains"),
+        (["freeze=top1", "freeze.trunk_dropout=true"], "freeze.trunk_dropout makes a frozen layer's output differ"),
+        (["freeze=top1", "trunk.budget=1KB"], "over trunk.budget (1.0 KB), so it is computed anew at each step"),
+    ],
+)
+def test_where_it_does_not_apply_the_run_says_why_and_trains_plainly(options, reason, train, keep, metrics):
+    outcome = train(*options, keep, "hydra.run.dir=run")
+    assert outcome.status == 0, outcome.err
+    assert reason in outcome.out
+    assert metrics("run")["timing"]["trunk_seconds"] == 0
+
+
+def test_a_head_that_pools_over_all_tokens_is_not_cut_from_its_encoder(train, keep, metrics, tiny_network, tmp_path):
+    network = tiny_network("modernbert")
+    network.config.classifier_pooling = "mean"
+    network.save_pretrained(tmp_path / "mean")
+    Tiny("tiny", "modernbert").tokenizer(["a few words"]).save_pretrained(tmp_path / "mean")
+    outcome = train("model=bert_base", f"model.name_or_path={tmp_path}/mean", "freeze=head", keep, "hydra.run.dir=run")
+    assert outcome.status == 0, outcome.err
+    assert "No trunk is kept for freeze=head: mean, cut there, gives other logits than whole" in outcome.out
+    assert metrics("run")["timing"]["trunk_seconds"] == 0
+
+
+def test_the_plan_is_told_before_filling(train, keep, tmp_path):
+    outcome = train("freeze=top2", keep, "hydra.run.dir=run")
+    line = next(line for line in outcome.out.splitlines() if line.startswith("Trunk:"))
+    assert "embeddings and 1 layer, frozen, computed once for 200 texts and kept" in line
+    assert str(tmp_path / "trunk") in line
+
+
+def test_wrong_options_are_one_line(train):
+    wrong = [
+        ("trunk.dtype=int3", "trunk.dtype=int3: use one of fp16, fp32"),
+        ("trunk.budget=lots", "'lots' is not a size"),
+    ]
+    for number, (option, message) in enumerate(wrong):
+        outcome = train("freeze=top1", option, f"hydra.run.dir={number}")
+        assert outcome.status == 1
+        assert message in outcome.err
+        assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_predictions_of_a_run_with_a_trunk_are_its_model_folders(train, keep, tmp_path):
+    import pyarrow.parquet as pq
+    from transformers import pipeline
+
+    assert train("freeze=top1", keep, "trunk.dtype=fp32", "optimizer.lr=3e-3", "hydra.run.dir=run").status == 0
+    table = pq.read_table(tmp_path / "run" / "predictions.parquet").to_pandas()
+    classify = pipeline("text-classification", model=str(tmp_path / "run" / "model"), top_k=None)
+    for answer, (_, row) in zip(classify(list(table.text)), table.iterrows(), strict=True):
+        for choice in answer:
+            assert choice["score"] == pytest.approx(row[f"probability/{choice['label']}"], abs=1e-4)

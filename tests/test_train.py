@@ -196,7 +196,7 @@ def test_pairs_of_texts_are_trained_on_as_pairs(train, tmp_path):
         (tmp_path / f"{split}.csv").write_text("\n".join(["premise,hypothesis,answer", *rows]))
     outcome = train(
         RUN, f"data.path={tmp_path}", "data.text_column=[premise,hypothesis]", "data.label_column=answer",
-        "optimizer.lr=5e-3", "trainer.max_epochs=10",
+        "optimizer.lr=5e-3", "trainer.max_epochs=20",
     )  # fmt: skip
     assert outcome.status == 0, outcome.err
     table = pq.read_table(tmp_path / "run" / "predictions.parquet").to_pandas()

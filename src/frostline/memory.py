@@ -1,11 +1,26 @@
-"""Peak memory of one run."""
+"""How memory is asked for and given back, and the peak of one run."""
 
 import contextlib
+import ctypes
 import resource
 import sys
 from pathlib import Path
 
 import torch
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
+
+
+def keep_freed() -> None:
+    """Let glibc use freed memory again instead of returning it to the system.
+
+    By default a tensor of some megabytes is mapped anew each time, and the system clears it page by page: in full
+    fine-tuning on a CPU a fifth of the time. Does nothing where the C library is another.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def reset_peak(device: torch.device) -> None:

@@ -29,6 +29,7 @@ class Predictor:
         import transformers
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+        from frostline.model import kernels
         from frostline.model.anatomy import Anatomy
         from frostline.model.first_token import shorten
 
@@ -44,6 +45,7 @@ class Predictor:
         except (OSError, ValueError, RuntimeError, AssertionError) as error:
             raise InputError(f"{source} on device {chosen}: {' '.join(str(error).split())[:200]}") from error
         shorten(self.network, Anatomy.of(self.network))
+        kernels.use("auto", self.network)
         self.labels = [self.network.config.id2label[i] for i in range(self.network.config.num_labels)]
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:

@@ -21,6 +21,7 @@ from frostline.data.text import TextData
 from frostline.display import rendered
 from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
+from frostline.model import kernels
 from frostline.model.anatomy import Anatomy, max_positions, parameter_counts
 from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
@@ -40,6 +41,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     """
     clock = Clock(started)
     quiet()
+    memory.keep_freed()
     check(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
 
@@ -116,6 +118,7 @@ def load_model(cfg: DictConfig, data: TextData) -> tuple[PreTrainedTokenizerBase
     if source.describe:
         log.info(f"With its head:\n{network}\n\nWithout:\n{network.base_model}\n\n{anatomy.describe()}")
     shorten(network, anatomy)
+    kernels.use(cfg.kernels, network)
     return tokenizer, network, anatomy
 
 
@@ -173,8 +176,9 @@ def load_best(classifier: Classifier, trainer: Trainer, data: TextData, clock: C
             trainer.validate(classifier, datamodule=data, verbose=False)
         return {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     best = torch.load(Path(trainer.checkpoint_callback.best_model_path), weights_only=True, mmap=True)
-    classifier.load_state_dict(best["state_dict"])
-    return best["validation"]
+    if best["global_step"] != trainer.global_step:  # else they are the weights that the run ended with
+        classifier.load_state_dict(best["state_dict"])
+    return {name: value.clone() for name, value in best["validation"].items()}  # apart from the mapped file
 
 
 def keep_test(classifier: Classifier, trainer: Trainer, data: TextData, folder: Path) -> None:

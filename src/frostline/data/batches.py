@@ -15,8 +15,9 @@ from transformers import PreTrainedTokenizerBase
 class TokenizedTexts(Dataset):
     """Texts as token ids in one flat array: text i is `ids[offsets[i]:offsets[i + 1]]`.
 
-    Indexed with a list of positions it gives a batch padded to its longest text: `input_ids` and
-    `attention_mask` (batch, length), `labels` and `index` (batch,), and `token_type_ids` where `token_types` is given.
+    Indexed with a list of positions it gives a batch: `input_ids` and `attention_mask` (batch, length), `labels` and
+    `index` (batch,), and `token_type_ids` where `token_types` is given. Its length is the longest text's, rounded up
+    to a multiple of `pad_to_multiple_of`, but not over `max_length`.
     """
 
     ids: np.ndarray
@@ -26,6 +27,8 @@ class TokenizedTexts(Dataset):
     token_types: np.ndarray | None = None
     pad_token_type: int = 0
     pad_left: bool = False
+    pad_to_multiple_of: int = 1
+    max_length: int | None = None
 
     @classmethod
     def from_arrow(cls, table: pa.Table, labels: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> "TokenizedTexts":
@@ -59,9 +62,12 @@ class TokenizedTexts(Dataset):
         rows = np.asarray(positions)
         starts = self.offsets[rows][:, None]
         lengths = self.offsets[rows + 1][:, None] - starts
-        columns = np.arange(lengths.max())[None]
+        longest = int(lengths.max())
+        padded = -(-longest // self.pad_to_multiple_of) * self.pad_to_multiple_of
+        padded = max(longest, min(padded, self.max_length or padded))
+        columns = np.arange(padded)[None]
         if self.pad_left:
-            columns = columns - (lengths.max() - lengths)
+            columns = columns - (padded - lengths)
         mask = (columns >= 0) & (columns < lengths)
         return rows, np.where(mask, starts + columns, 0), mask
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,7 @@ class TextData(LightningDataModule):
         validation_fraction: float = 0.05,
         split_seed: int = 0,
         bucket: bool = True,
+        pad_to_multiple_of: int = 8,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -62,6 +64,7 @@ class TextData(LightningDataModule):
         self.validation_fraction = validation_fraction
         self.split_seed = split_seed
         self.bucket = bucket
+        self.pad_to_multiple_of = pad_to_multiple_of
         self.seed = seed
         self.splits: dict[str, Dataset] = {}
         self.labels: dict[str, np.ndarray] = {}
@@ -77,9 +80,9 @@ class TextData(LightningDataModule):
             raise InputError(f"data.validation={self.validation}: use auto, or test to validate on the test split")
         if not isinstance(self.validation_fraction, float) or not 0 < self.validation_fraction < 1:
             raise InputError(f"data.validation_fraction={self.validation_fraction}: use a number between 0 and 1")
-        for option in ("batch_size", "max_length", "limit_train"):
+        for option in ("batch_size", "max_length", "limit_train", "pad_to_multiple_of"):
             value = getattr(self, option)
-            optional = option != "batch_size"
+            optional = option in ("max_length", "limit_train")
             if not (optional and value is None) and (type(value) is not int or value < 1):
                 raise InputError(f"data.{option}={value}: use a whole number of 1 or more{', or null' * optional}")
 
@@ -175,6 +178,9 @@ class TextData(LightningDataModule):
             if id(data) not in done:  # data.validation=test shares one split
                 done[id(data)] = self._tokenize_split(data, self.labels[split], options)
             self._tokens[split] = done[id(data)]
+        # Few lengths are few shapes, which fast kernels are made for; evaluation has few batches as it is.
+        few = {"pad_to_multiple_of": self.pad_to_multiple_of, "max_length": self.max_length}
+        self._tokens["train"] = replace(self._tokens["train"], **few)
 
     def _tokenize_split(self, data: Dataset, labels: np.ndarray, options: dict) -> TokenizedTexts:
         tokens = data.map(_encode, batched=True, fn_kwargs=options, remove_columns=data.column_names)

@@ -4,7 +4,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from frostline.data.batches import SortedBatches, TokenizedTexts
 from frostline.errors import InputError
 from frostline.freeze.policy import Policy
+from frostline.model import kernels
 from frostline.model.anatomy import EMBEDDINGS, Anatomy
 from frostline.model.inputs import encoder_inputs
 from frostline.trunk.cache import (
@@ -34,7 +35,8 @@ from frostline.trunk.split import FEATURES, Boundary, NoTrunkError, Rest, bounda
 
 log = logging.getLogger(__name__)
 
-FILL_TEXTS = 64
+FILL_TEXTS = {"cpu": 32}  # of one length or nearly so
+FILL_TEXTS_ELSEWHERE = 256
 SHARE_OF_FREE_DISK = 4  # the budget is a quarter of it
 TOLERANCE = 1e-4  # between the whole classifier's logits and those of trunk and rest, both in fp32
 PROBE_TEXTS = 4
@@ -144,6 +146,7 @@ class Trunk:
                 "boundary": at,
                 "per_text": self.per_text(at),
                 "dtype": self.cache.dtype,
+                "kernels": kernels.used(self.network),
             }
             for at in self.boundaries
         }
@@ -191,12 +194,13 @@ class Trunk:
         if not keys:
             return {}
         self.network.to(self.device)
+        texts = replace(texts, pad_to_multiple_of=1)
         with ExitStack() as stack:
             fillings: dict[Boundary, Filling] = {
                 at: stack.enter_context(self.cache.store.create(name, self.plan(texts, at)))
                 for at, name in keys.items()
             }
-            batches = SortedBatches(texts.lengths, FILL_TEXTS)
+            batches = SortedBatches(texts.lengths, FILL_TEXTS.get(self.device.type, FILL_TEXTS_ELSEWHERE))
             for positions in track(batches, description="Trunk", total=len(batches), transient=True):
                 rows, source, mask = texts.layout(positions)
                 batch = {name: tensor.to(self.device) for name, tensor in texts[positions].items()}

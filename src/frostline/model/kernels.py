@@ -1,0 +1,113 @@
+"""Linear layers and dropout for CPUs on which torch's own fall behind: AMD processors with AVX-512.
+
+torch multiplies fp32 matrices with MKL, which there reaches half the rate of oneDNN, the other library that torch
+brings, and draws dropout's random numbers one by one, where Intel's get a vectorised routine. The products stay fp32;
+they differ from MKL's in the order of their sums.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from frostline.errors import InputError
+
+CHOICES = ("auto", "torch", "amd")
+LEVELS = 2**16  # a random number of 16 bits decides about each element
+
+
+def choose(choice: str) -> str:
+    """`torch` or `amd`; `auto` decides by the processor alone, so that a machine always decides alike."""
+    if choice not in CHOICES:
+        raise InputError(f"kernels={choice}: use one of {', '.join(CHOICES)}")
+    available = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    if choice == "amd" and not available:
+        raise InputError("kernels=amd, but this torch was built without oneDNN: use kernels=torch")
+    if choice == "auto":
+        amd = _vendor() == "AuthenticAMD" and torch.backends.cpu.get_cpu_capability() == "AVX512"
+        choice = "amd" if available and amd and torch.backends.mkl.is_available() else "torch"
+    return choice
+
+
+def use(choice: str, network: nn.Module) -> str:
+    """Let the linear layers and dropouts of `network` compute as chosen, in place; returns what was chosen.
+
+    Parameters, modules and their names stay as they are, so weights are saved and loaded as before.
+    """
+    chosen = choose(choice)
+    if chosen == "amd":
+        for module in network.modules():
+            if type(module) in REPLACED:
+                module.__class__ = REPLACED[type(module)]
+    return chosen
+
+
+def used(network: nn.Module) -> str:
+    """What `use` chose for `network`."""
+    return "amd" if any(isinstance(module, Linear) for module in network.modules()) else "torch"
+
+
+class Linear(nn.Linear):
+    """A linear layer whose fp32 products on a CPU, forward and backward, are oneDNN's; elsewhere a plain one."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        plain = input.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+        if plain or not input.dtype == self.weight.dtype == torch.float32:
+            return super().forward(input)
+        return _Linear.apply(input, self.weight, self.bias)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        ctx.save_for_backward(input, weight)
+        return _product(input, weight, bias)
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        input, weight = ctx.saved_tensors
+        # Dense rows: oneDNN takes transposed matrices as they are, but on spread rows it is ten times slower.
+        grad_rows, input_rows = (x.flatten(0, -2).contiguous() for x in (grad, input))
+        to_input = _product(grad, weight.t()) if ctx.needs_input_grad[0] else None
+        to_weight = _product(grad_rows.t(), input_rows.t()) if ctx.needs_input_grad[1] else None
+        return to_input, to_weight, grad_rows.sum(0) if ctx.needs_input_grad[2] else None
+
+
+def _product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """(…, k) and (n, k) → (…, n), each of any strides."""
+    return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, "none", [], "")
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose random numbers on a CPU come from NumPy's SFC64, seeded each time by torch's own generator.
+
+    So torch's seed and random state decide all, as with torch's own. `p` counts in steps of 1/65536.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training or not 0 < self.p < 1 or self.inplace or input.device.type != "cpu":
+            return super().forward(input)
+        return input * _noise(input.shape, self.p).to(input.dtype)
+
+
+def _noise(shape: torch.Size, p: float) -> torch.Tensor:
+    """0 with probability `p`, else what keeps the mean at 1."""
+    dropped = min(max(1, round(p * LEVELS)), LEVELS - 1)
+    seed = int(torch.randint(2**63 - 1, ()))
+    count = shape.numel()
+    raw = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.uint16)[:count]
+    noise = np.multiply(raw >= dropped, np.float32(LEVELS / (LEVELS - dropped)), dtype=np.float32)
+    return torch.from_numpy(noise).view(shape)
+
+
+REPLACED: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: Linear, nn.Dropout: Dropout}
+
+
+def _vendor() -> str | None:
+    """What the processor calls its maker, where Linux tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), None)

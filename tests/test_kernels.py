@@ -1,0 +1,137 @@
+"""The kernels for AMD processors against torch's own: the same logits, losses, gradients, and share of zeros."""
+
+import pytest
+import torch
+from torch import nn
+
+from frostline.errors import InputError
+from frostline.model import kernels
+
+
+@pytest.fixture
+def batch():
+    rng = torch.Generator().manual_seed(1)
+    ids = torch.randint(5, 20, (6, 12), generator=rng)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([0, 1, 1, 0, 1, 0])}
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "modernbert"])
+def test_logits_and_gradients_are_torchs_own(family, tiny_network, batch):
+    network = tiny_network(family).eval()
+
+    def step():
+        network.zero_grad()
+        output = network(**batch)
+        output.loss.backward()
+        return output, {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+    plain, plain_grads = step()
+    names = list(network.state_dict())
+    assert kernels.use("amd", network) == "amd"
+    assert any(isinstance(module, kernels.Linear) for module in network.modules())
+    fast, fast_grads = step()
+    assert list(network.state_dict()) == names
+    torch.testing.assert_close(fast.logits, plain.logits, rtol=0, atol=1e-5)
+    torch.testing.assert_close(fast.loss, plain.loss, rtol=0, atol=1e-5)
+    torch.testing.assert_close(fast_grads, plain_grads, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (2, 7, 5), (1, 5), (3, 1, 1, 5)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_any_shape_and_any_strides(shape, bias):
+    plain = nn.Linear(5, 3, bias=bias)
+    fast = nn.Sequential(nn.Linear(5, 3, bias=bias))
+    fast[0].load_state_dict(plain.state_dict())
+    kernels.use("amd", fast)
+    x = torch.randn(shape[::-1]).permute(*range(len(shape) - 1, -1, -1))
+    for layer in (plain, fast):
+        layer(x).square().sum().backward()
+    torch.testing.assert_close(fast(x), plain(x))
+    torch.testing.assert_close(fast[0].weight.grad, plain.weight.grad)
+    if bias:
+        torch.testing.assert_close(fast[0].bias.grad, plain.bias.grad)
+
+
+def test_a_frozen_layer_hands_its_gradient_on_and_keeps_none():
+    layers = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)).requires_grad_(False)
+    kernels.use("amd", layers)
+    x = torch.randn(3, 4, requires_grad=True)
+    layers(x).sum().backward()
+    torch.testing.assert_close(x.grad, (layers[1].weight @ layers[0].weight).sum(0).expand(3, 4))
+    assert all(parameter.grad is None for parameter in layers.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_precisions_are_torchs_own(dtype):
+    layer = nn.Sequential(nn.Linear(4, 2)).to(dtype)
+    kernels.use("amd", layer)
+    x = torch.randn(3, 4, dtype=dtype)
+    torch.testing.assert_close(layer(x), nn.functional.linear(x, layer[0].weight, layer[0].bias), rtol=0, atol=0)
+
+
+def test_under_autocast_the_products_are_autocasts():
+    layer = nn.Sequential(nn.Linear(4, 2))
+    kernels.use("amd", layer)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(torch.randn(3, 4)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("vendor", "capability", "chosen"),
+    [
+        ("AuthenticAMD", "AVX512", "amd"),
+        ("AuthenticAMD", "AVX2", "torch"),
+        ("GenuineIntel", "AVX512", "torch"),
+        (None, "DEFAULT", "torch"),
+    ],
+)
+def test_auto_goes_by_the_processor(vendor, capability, chosen, monkeypatch):
+    monkeypatch.setattr(kernels, "_vendor", lambda: vendor)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert kernels.choose("auto") == chosen
+
+
+def test_an_unknown_choice_is_one_line():
+    with pytest.raises(InputError, match="kernels=blas: use one of auto, torch, amd"):
+        kernels.choose("blas")
+
+
+@pytest.fixture
+def dropout():
+    layer = nn.Sequential(nn.Dropout(0.1))
+    kernels.use("amd", layer)
+    return layer
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_mean(dropout):
+    torch.manual_seed(0)
+    x = torch.ones(1000, 1001)
+    y = dropout(x)
+    assert (y == 0).float().mean().item() == pytest.approx(0.1, abs=0.002)
+    assert y.mean().item() == pytest.approx(1, abs=0.002)
+    assert len(y.unique()) == 2
+    zeros = (y == 0).float()
+    assert zeros.mean(0).std().item() == pytest.approx((0.1 * 0.9 / 1000) ** 0.5, rel=0.15), "columns are independent"
+    both = (zeros[:, 1:] * zeros[:, :-1]).mean().item()
+    assert both == pytest.approx(0.01, abs=0.0005), "neighbours are independent"
+
+
+def test_dropout_goes_by_torchs_seed_and_differs_each_time(dropout):
+    x = torch.ones(50, 7)
+    torch.manual_seed(3)
+    first, second = dropout(x), dropout(x)
+    torch.manual_seed(3)
+    torch.testing.assert_close(dropout(x), first, rtol=0, atol=0)
+    assert not torch.equal(first, second)
+
+
+def test_dropouts_gradient_passes_where_its_input_did(dropout):
+    x = torch.ones(50, 7, requires_grad=True)
+    y = dropout(x)
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, y.detach())
+
+
+def test_dropout_rests_in_eval_mode(dropout):
+    x = torch.ones(5, 7)
+    assert torch.equal(dropout.eval()(x), x)

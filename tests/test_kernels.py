@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from frostline.errors import InputError
+from frostline.model import dropout as dropout_module
 from frostline.model import kernels
 
 
@@ -15,25 +16,24 @@ def batch():
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([0, 1, 1, 0, 1, 0])}
 
 
+def step(network, batch):
+    """Loss, logits and gradients of one batch."""
+    network.zero_grad()
+    output = network(**batch)
+    output.loss.backward()
+    gradients = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+    return {"loss": output.loss.detach(), "logits": output.logits.detach(), **gradients}
+
+
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "modernbert"])
 def test_logits_and_gradients_are_torchs_own(family, tiny_network, batch):
     network = tiny_network(family).eval()
-
-    def step():
-        network.zero_grad()
-        output = network(**batch)
-        output.loss.backward()
-        return output, {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
-
-    plain, plain_grads = step()
+    plain = step(network, batch)
     names = list(network.state_dict())
     assert kernels.use("amd", network) == "amd"
     assert any(isinstance(module, kernels.Linear) for module in network.modules())
-    fast, fast_grads = step()
     assert list(network.state_dict()) == names
-    torch.testing.assert_close(fast.logits, plain.logits, rtol=0, atol=1e-5)
-    torch.testing.assert_close(fast.loss, plain.loss, rtol=0, atol=1e-5)
-    torch.testing.assert_close(fast_grads, plain_grads, rtol=0, atol=1e-5)
+    torch.testing.assert_close(step(network, batch), plain, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (2, 7, 5), (1, 5), (3, 1, 1, 5)])
@@ -135,3 +135,39 @@ def test_dropouts_gradient_passes_where_its_input_did(dropout):
 def test_dropout_rests_in_eval_mode(dropout):
     x = torch.ones(5, 7)
     assert torch.equal(dropout.eval()(x), x)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra"])
+def test_attention_with_dropout_is_the_plain_one_but_for_what_is_dropped(family, tiny_network, batch, monkeypatch):
+    """With noise that drops nothing, logits and gradients in train mode are those of eval mode."""
+    network = tiny_network(family)
+    batch["attention_mask"][1, 5:] = 0
+    plain = step(network.eval(), batch)
+    kernels.use("amd", network)
+    drawn = []
+    monkeypatch.setattr(dropout_module, "noise", lambda seed, shape, p: drawn.append(shape) or torch.ones(shape))
+    fast = step(network.train(), batch)
+    assert any(len(shape) == 4 for shape in drawn), "attention drew its noise here"
+    torch.testing.assert_close(fast, plain, rtol=0, atol=1e-5)
+
+
+def test_attentions_gradients_are_those_of_its_formula():
+    shape = (2, 3, 4, 5)
+    query, key, value = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    mask = torch.ones(2, 1, 4, 4, dtype=torch.bool)
+    mask[0, :, :, 2:] = False
+
+    def attend(*given):
+        return dropout_module._Attention.apply(*given, mask, 0.4, 0.3, 7)
+
+    assert torch.autograd.gradcheck(attend, (query, key, value))
+    shares = (query @ key.transpose(-1, -2) * 0.4).masked_fill(~mask, float("-inf")).softmax(-1)
+    expected = (shares * dropout_module.noise(7, shares.shape, 0.3)) @ value
+    torch.testing.assert_close(attend(query, key, value), expected)
+
+
+def test_the_saved_config_names_none_of_this(tiny_network, tmp_path):
+    network = tiny_network("bert")
+    kernels.use("amd", network)
+    network.save_pretrained(tmp_path)
+    assert "frostline" not in (tmp_path / "config.json").read_text()

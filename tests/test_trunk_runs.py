@@ -1,8 +1,11 @@
 """Whole runs with the trunk kept and without: the same results, one pass, and words where it does not apply."""
 
+import errno
 import json
+import os
 
 import pytest
+import torch
 
 from frostline.model.tiny import Tiny
 from frostline.trunk.cache import Store
@@ -116,6 +119,31 @@ def test_wrong_options_are_one_line(train):
         assert outcome.status == 1
         assert message in outcome.err
         assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_entry(train, keep, tmp_path, monkeypatch):
+    def full(descriptor, start, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    outcome = train("freeze=top1", keep, "hydra.run.dir=run")
+    assert outcome.status == 1
+    assert f"no room for the trunk's outputs (183.7 KB) in {tmp_path}/trunk: make room" in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1
+    assert [file.name for file in (tmp_path / "trunk").iterdir() if file.suffix != ".lock"] == []
+
+
+def test_what_fp16_cannot_hold_is_told(train, keep, tiny_network, tmp_path):
+    network = tiny_network("bert")
+    with torch.no_grad():
+        network.bert.encoder.layer[0].output.LayerNorm.weight.mul_(1e6)
+    network.save_pretrained(tmp_path / "loud")
+    Tiny("tiny", "bert").tokenizer(["a few words"]).save_pretrained(tmp_path / "loud")
+    loud = ("model=bert_base", f"model.name_or_path={tmp_path}/loud", "freeze=top2", keep)
+    outcome = train(*loud, "hydra.run.dir=half")
+    assert outcome.status == 1
+    assert "which fp16 cannot hold: use trunk.dtype=fp32, or trunk=none" in outcome.err
+    assert train(*loud, "trunk.dtype=fp32", "hydra.run.dir=single").status == 0
 
 
 def test_predictions_of_a_run_with_a_trunk_are_its_model_folders(train, keep, tmp_path):

@@ -108,6 +108,11 @@ class Classifier(LightningModule):
             "lr_scheduler": {"scheduler": self.recipe.schedule(optimizer, steps), "interval": "step"},
         }
 
+    def optimizer_step(self, *args, **kwargs) -> None:
+        """Lightning's, and then no gradients: it would keep them through the next forward pass."""
+        super().optimizer_step(*args, **kwargs)
+        self.zero_grad(set_to_none=True)
+
     # Evaluation
 
     def validation_step(self, batch: dict[str, torch.Tensor], step: int) -> None:

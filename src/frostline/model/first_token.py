@@ -29,11 +29,6 @@ def shorten(network: PreTrainedModel, anatomy: Anatomy) -> bool:
     return True
 
 
-def restore(network: PreTrainedModel, anatomy: Anatomy) -> None:
-    """Undo `shorten`."""
-    network.get_submodule(f"{anatomy.layers}.{anatomy.layer_count - 1}").__dict__.pop("forward", None)
-
-
 def _bert(layer: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None = None, *_: object, **__: object):
     """(batch, length, hidden) → (batch, 1, hidden), for layers with BERT's names."""
     attention, first = layer.attention.self, hidden[:, :1]

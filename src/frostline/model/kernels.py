@@ -1,20 +1,18 @@
 """Linear layers and dropout for CPUs on which torch's own fall behind: AMD processors with AVX-512.
 
 torch multiplies fp32 matrices with MKL, which there reaches half the rate of oneDNN, the other library that torch
-brings, and draws dropout's random numbers one by one, where Intel's get a vectorised routine. The products stay fp32;
-they differ from MKL's in the order of their sums.
+brings. The products stay fp32; they differ from MKL's in the order of their sums. For dropout, see `dropout.py`.
 """
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 from frostline.errors import InputError
+from frostline.model.dropout import ATTENTION, Dropout
 
 CHOICES = ("auto", "torch", "amd")
-LEVELS = 2**16  # a random number of 16 bits decides about each element
 
 
 def choose(choice: str) -> str:
@@ -40,6 +38,8 @@ def use(choice: str, network: nn.Module) -> str:
         for module in network.modules():
             if type(module) in REPLACED:
                 module.__class__ = REPLACED[type(module)]
+        if getattr(getattr(network, "config", None), "_attn_implementation", None) == "sdpa":
+            network.set_attn_implementation(ATTENTION)
     return chosen
 
 
@@ -77,28 +77,6 @@ class _Linear(torch.autograd.Function):
 def _product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """(…, k) and (n, k) → (…, n), each of any strides."""
     return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, "none", [], "")
-
-
-class Dropout(nn.Dropout):
-    """Dropout whose random numbers on a CPU come from NumPy's SFC64, seeded each time by torch's own generator.
-
-    So torch's seed and random state decide all, as with torch's own. `p` counts in steps of 1/65536.
-    """
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        if not self.training or not 0 < self.p < 1 or self.inplace or input.device.type != "cpu":
-            return super().forward(input)
-        return input * _noise(input.shape, self.p).to(input.dtype)
-
-
-def _noise(shape: torch.Size, p: float) -> torch.Tensor:
-    """0 with probability `p`, else what keeps the mean at 1."""
-    dropped = min(max(1, round(p * LEVELS)), LEVELS - 1)
-    seed = int(torch.randint(2**63 - 1, ()))
-    count = shape.numel()
-    raw = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.uint16)[:count]
-    noise = np.multiply(raw >= dropped, np.float32(LEVELS / (LEVELS - dropped)), dtype=np.float32)
-    return torch.from_numpy(noise).view(shape)
 
 
 REPLACED: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: Linear, nn.Dropout: Dropout}

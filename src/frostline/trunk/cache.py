@@ -157,8 +157,11 @@ class Filling:
     def __enter__(self) -> "Filling":
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
+        file = self.partial / VALUES
+        with file.open("wb") as stream:
+            _allocate(stream.fileno(), self.plan.bytes)
         shape = (self.plan.rows, self.plan.width)
-        self.values = np.memmap(self.partial / VALUES, dtype=DTYPES[self.plan.dtype], mode="w+", shape=shape)
+        self.values = np.memmap(file, dtype=DTYPES[self.plan.dtype], mode="r+", shape=shape)
         return self
 
     def write(self, rows: np.ndarray, values: np.ndarray) -> None:
@@ -166,8 +169,7 @@ class Filling:
         self.values[rows] = values
 
     def finish(self, about: dict[str, object]) -> Entry:
-        """Flush, checksum and rename."""
-        self.values.flush()
+        """Checksum and rename. What a power cut loses of it, the checksum tells at the next reading."""
         del self.values
         card = {"plan": asdict(self.plan), "xxh3_128": _checksum(self.partial / VALUES), "about": about}
         (self.partial / CARD).write_text(json.dumps(card, indent=2))
@@ -177,6 +179,14 @@ class Filling:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Take the room now, where the system can: writing to a mapped file on a full disk would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.ftruncate(descriptor, size)
 
 
 def _checksum(file: Path) -> str:

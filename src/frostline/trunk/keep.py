@@ -1,5 +1,6 @@
 """Fills the cache with what a trunk gives for a run's texts, and reads it back."""
 
+import errno
 import logging
 import shutil
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.progress import track
 from transformers import PreTrainedModel
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 FILL_TEXTS = {"cpu": 32}  # of one length or nearly so
 FILL_TEXTS_ELSEWHERE = 256
 SHARE_OF_FREE_DISK = 4  # the budget is a quarter of it
+TORCH_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 TOLERANCE = 1e-4  # between the whole classifier's logits and those of trunk and rest, both in fp32
 PROBE_TEXTS = 4
 # What a config says of the head or of how the file was saved: it does not change the trunk's output.
@@ -186,8 +189,20 @@ class Trunk:
                     locks.enter_context(store.lock(name))
                 # Another process may have filled some of them while this one waited.
                 missing = {at: name for at, name in keys.items() if not store.has(name)}
-                entry = self._fill(texts, missing).get(self.at) or store.get(keys[self.at])
+                entry = self._filled(texts, missing).get(self.at) or store.get(keys[self.at])
         return KeptTexts(texts, entry.values, self.per_text(self.at))
+
+    def _filled(self, texts: TokenizedTexts, keys: dict[Boundary, str]) -> dict[Boundary, Entry]:
+        try:
+            return self._fill(texts, keys)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            size = readable(sum(self.plan(texts, at).bytes for at in keys))
+            raise InputError(
+                f"no room for the trunk's outputs ({size}) in {self.cache.store.folder}: make room "
+                "(python -m frostline.trunk.cache prune), or use trunk.dir=… or trunk=none"
+            ) from error
 
     def _fill(self, texts: TokenizedTexts, keys: dict[Boundary, str]) -> dict[Boundary, Entry]:
         """One pass over the texts, longest first, that writes every boundary in `keys`."""
@@ -206,7 +221,7 @@ class Trunk:
                 batch = {name: tensor.to(self.device) for name, tensor in texts[positions].items()}
                 given = trunk_outputs(self.network, self.anatomy, list(fillings), batch)
                 for at, filling in fillings.items():
-                    values = given[at].float().cpu().numpy()
+                    values = self._rounded(given[at])
                     if self.per_text(at):
                         filling.write(rows, values.reshape(len(rows), -1))
                     else:
@@ -215,6 +230,16 @@ class Trunk:
                 at: filling.finish({"model": self.anatomy.model_name, "boundary": at})
                 for at, filling in fillings.items()
             }
+
+    def _rounded(self, given: torch.Tensor) -> np.ndarray:
+        """In the cache's dtype; InputError where a number is too large for it."""
+        rounded = given.to(TORCH_DTYPES[self.cache.dtype])
+        if not torch.isfinite(rounded).all():
+            raise InputError(
+                f"the trunk gives numbers up to {given.abs().max().item():.3g}, which {self.cache.dtype} cannot hold: "
+                "use trunk.dtype=fp32, or trunk=none"
+            )
+        return rounded.cpu().numpy()
 
 
 def open_trunk(

@@ -1,0 +1,101 @@
+"""Dropout on a CPU, alone and within attention: vectorised random numbers, drawn again in the backward pass, not kept.
+
+torch draws them one by one on other processors than Intel's, and keeps four bytes for each until the backward pass.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+LEVELS = 2**16  # a random number of 16 bits decides about each element
+ATTENTION = "frostline_cpu"
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose random numbers on a CPU come from NumPy's SFC64, seeded each time by torch's own generator.
+
+    So torch's seed and random state decide all, as with torch's own. `p` counts in steps of 1/65536.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training or not 0 < self.p < 1 or self.inplace or input.device.type != "cpu":
+            return super().forward(input)
+        return _Dropout.apply(input, self.p, drawn_seed())
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, input: torch.Tensor, p: float, seed: int) -> torch.Tensor:
+        ctx.p, ctx.seed = p, seed
+        return input * noise(seed, input.shape, p).to(input.dtype)
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return grad * noise(ctx.seed, grad.shape, ctx.p).to(grad.dtype), None, None
+
+
+def drawn_seed() -> int:
+    """The next seed by torch's own generator."""
+    return int(torch.randint(2**63 - 1, ()))
+
+
+def noise(seed: int, shape: torch.Size, p: float) -> torch.Tensor:
+    """0 with probability `p`, else what keeps the mean at 1."""
+    dropped = min(max(1, round(p * LEVELS)), LEVELS - 1)
+    count = shape.numel()
+    raw = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.uint16)[:count]
+    values = np.multiply(raw >= dropped, np.float32(LEVELS / (LEVELS - dropped)), dtype=np.float32)
+    return torch.from_numpy(values).view(shape)
+
+
+class _Attention(torch.autograd.Function):
+    """softmax(q kᵀ · scale, where `mask`) → dropout → · v, keeping the softmax alone for the backward pass."""
+
+    @staticmethod
+    def forward(ctx, query, key, value, mask: torch.Tensor | None, scale: float, p: float, seed: int) -> torch.Tensor:
+        scores = torch.matmul(query, key.transpose(-1, -2)).mul_(scale)
+        if mask is not None:
+            scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
+        shares = scores.softmax(-1)
+        ctx.save_for_backward(query, key, value, shares)
+        ctx.scale, ctx.p, ctx.seed = scale, p, seed
+        return torch.matmul(shares * noise(seed, shares.shape, p), value)
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        query, key, value, shares = ctx.saved_tensors
+        drawn = noise(ctx.seed, shares.shape, ctx.p)
+        to_value = torch.matmul((shares * drawn).transpose(-1, -2), grad)
+        to_shares = torch.matmul(grad, value.transpose(-1, -2)).mul_(drawn)
+        to_scores = torch._softmax_backward_data(to_shares, shares, -1, shares.dtype).mul_(ctx.scale)
+        return torch.matmul(to_scores, key), torch.matmul(to_scores.transpose(-1, -2), query), to_value, *[None] * 4
+
+
+def attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **options: object,
+) -> tuple[torch.Tensor, None]:
+    """What `transformers` calls for (batch, heads, length, width) tensors; its own `sdpa` where there is no dropout."""
+    plain = not dropout or query.device.type != "cpu" or query.dtype != torch.float32 or query.shape != key.shape
+    causal = attention_mask is None and getattr(module, "is_causal", True)
+    boolean = attention_mask is None or attention_mask.dtype == torch.bool
+    if plain or causal or not boolean or options.get("position_bias") is not None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    context = _Attention.apply(query, key, value, attention_mask, scale, dropout, drawn_seed())
+    return context.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(ATTENTION, attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)

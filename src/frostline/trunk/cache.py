@@ -158,8 +158,12 @@ class Filling:
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         file = self.partial / VALUES
-        with file.open("wb") as stream:
-            _allocate(stream.fileno(), self.plan.bytes)
+        try:
+            with file.open("wb") as stream:
+                _allocate(stream.fileno(), self.plan.bytes)
+        except OSError:
+            self.__exit__()
+            raise
         shape = (self.plan.rows, self.plan.width)
         self.values = np.memmap(file, dtype=DTYPES[self.plan.dtype], mode="r+", shape=shape)
         return self

@@ -104,7 +104,7 @@ def test_the_command_line_lists_and_prunes(tmp_path, capsys):
     fill(Store(tmp_path))
     cache.main(["--dir", str(tmp_path), "list"])
     shown = capsys.readouterr().out
-    assert "2 texts  model=m boundary=1" in shown
+    assert "2 texts: m, 1" in shown
     assert "1 entries, 30 B" in shown
     cache.main(["--dir", str(tmp_path), "prune", "--keep", "10B"])
     assert "Removed 1 entries, 30 B" in capsys.readouterr().out

@@ -4,12 +4,18 @@ import errno
 import json
 import os
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from frostline.model.tiny import Tiny
 from frostline.trunk.cache import Store
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -157,3 +163,25 @@ def test_predictions_of_a_run_with_a_trunk_are_its_model_folders(train, keep, tm
     for answer, (_, row) in zip(classify(list(table.text)), table.iterrows(), strict=True):
         for choice in answer:
             assert choice["score"] == pytest.approx(row[f"probability/{choice['label']}"], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_processes_side_by_side_fill_an_entry_once(small_reviews, tmp_path):
+    """Real processes that start together on one empty cache: each entry is written once, and all agree."""
+    command = [
+        sys.executable, ROOT / "train.py", "model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none",
+        "freeze=top1", "seed=3", f"trunk.dir={tmp_path}/trunk",
+    ]  # fmt: skip
+    runs = [subprocess.Popen([*command, f"hydra.run.dir={tmp_path}/{name}"], cwd=tmp_path) for name in "abc"]
+    watched: dict[str, set[int]] = {}
+    while any(run.poll() is None for run in runs):
+        for partial in (tmp_path / "trunk").glob("*.partial-*"):
+            key, _, pid = partial.name.partition(".partial-")
+            watched.setdefault(key, set()).add(int(pid))
+        time.sleep(0.001)
+    assert [run.returncode for run in runs] == [0, 0, 0]
+    assert all(len(writers) == 1 for writers in watched.values())
+    found = [json.loads((tmp_path / name / "metrics.json").read_text())["metrics"] for name in "abc"]
+    assert found[0] == found[1] == found[2]
+    assert len(entries(tmp_path)) == 3
+    assert not list((tmp_path / "trunk").glob("*.partial-*"))

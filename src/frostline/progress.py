@@ -16,3 +16,6 @@ class LossAndSpeed(RichProgressBar):
         return {
             short: format(float(found[name]), style.get(short, ".3f")) for name, short in SHORT.items() if name in found
         }
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}".ljust(len(self.validation_description))

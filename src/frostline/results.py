@@ -66,10 +66,10 @@ def example_table(rows: Sequence[tuple[str, str, str]]) -> Table:
     """The examples for the terminal."""
     table = Table(title="Some test texts", expand=True)
     table.add_column("text", no_wrap=True, ratio=1)
-    for name in ("label", "prediction", ""):
+    for name in ("label", "prediction", "verdict"):
         table.add_column(name, no_wrap=True, min_width=6)
     for text, label, guess in rows:
-        verdict = "" if label == guess else "wrong"
+        verdict = "right" if label == guess else "wrong"
         table.add_row(*(Text(_plain(cell)) for cell in (text, label, guess, verdict)))
     return table
 

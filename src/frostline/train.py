@@ -55,7 +55,8 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     splits = ["train", "validation", *(["test"] if cfg.test else [])]
     cache = instantiate(cfg.trunk) if cfg.trunk else None
     texts = [data.tokens(split) for split in splits]
-    trunk = open_trunk(cache, network, anatomy, freeze.policy, texts, trainer.strategy.root_device)
+    about = {"model": cfg.model.name, "data": data.name}
+    trunk = open_trunk(cache, network, anatomy, freeze.policy, texts, trainer.strategy.root_device, about)
     if trunk:
         with clock.phase("trunk"):
             data.replace("train", trunk.outputs(data.tokens("train")))
@@ -129,6 +130,7 @@ def quiet() -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")  # load_best sees to it
     warnings.filterwarnings("ignore", message=".*dirpath has changed.*")

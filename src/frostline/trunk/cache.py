@@ -255,8 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for entry, used in entries:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(used))
         about = json.loads((entry.folder / CARD).read_text())["about"]
-        named = " ".join(f"{name}={value}" for name, value in about.items())
-        print(f"{entry.folder.name}  {readable(entry.plan.bytes):>9}  used {when}  {entry.plan.texts:,} texts  {named}")
+        named = ", ".join(map(str, about.values()))
+        print(f"{entry.folder.name}  {readable(entry.plan.bytes):>9}  used {when}  {entry.plan.texts:,} texts: {named}")
     print(f"{len(entries)} entries, {readable(sum(e.plan.bytes for e, _ in entries))}, in {options.dir}")
 
 

@@ -3,7 +3,7 @@
 import errno
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -96,7 +96,9 @@ class Trunk:
         cache: Cache,
         sample: TokenizedTexts,
         device: torch.device,
+        about: Mapping[str, str],
     ) -> None:
+        self.about = about
         self.network, self.anatomy, self.at, self.cache, self.device = network, anatomy, at, cache, device
         self.rest = Rest(network, anatomy, at)
         self._probe = sample[list(range(min(PROBE_TEXTS, len(sample))))]
@@ -227,8 +229,7 @@ class Trunk:
                     else:
                         filling.write(source[mask], values[mask])
             return {
-                at: filling.finish({"model": self.anatomy.model_name, "boundary": at})
-                for at, filling in fillings.items()
+                at: filling.finish({**self.about, "kept": f"after {shown(at)}"}) for at, filling in fillings.items()
             }
 
     def _rounded(self, given: torch.Tensor) -> np.ndarray:
@@ -249,14 +250,18 @@ def open_trunk(
     policy: Policy,
     splits: Sequence[TokenizedTexts],
     device: torch.device,
+    about: Mapping[str, str],
 ) -> Trunk | None:
-    """The policy's trunk, ready to keep outputs for `splits`; None, the reason told, where the run trains plainly."""
+    """The policy's trunk, ready to keep outputs for `splits`; None, the reason told, where the run trains plainly.
+
+    `about` is what the cache's list says of the entries.
+    """
     if cache is None:
         return None
     try:
         if policy.trunk_dropout:
             raise NoTrunkError("freeze.trunk_dropout makes a frozen layer's output differ each time")
-        trunk = Trunk(network, anatomy, boundary(policy.trains(anatomy), anatomy), cache, splits[0], device)
+        trunk = Trunk(network, anatomy, boundary(policy.trains(anatomy), anatomy), cache, splits[0], device, about)
         trunk.require_room(splits)
     except NoTrunkError as why:
         log.info(f"No trunk is kept for freeze={policy.name}: {why}.")

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import resource
 import sys
 from pathlib import Path
@@ -21,6 +22,16 @@ def keep_freed() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def keep_few_kernels() -> None:
+    """Let oneDNN keep the kernels that it made for the latest shapes alone, unless the environment says otherwise.
+
+    Each takes about a megabyte, every length of batch brings a dozen, and oneDNN's own limit is 1024 of them. To be
+    called before the first one is made. Costs some 5 % of the time, saves 100 MB on short texts, more on long ones.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "16")  # torch's own, in front of oneDNN's
 
 
 def reset_peak(device: torch.device) -> None:

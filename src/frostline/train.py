@@ -42,6 +42,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     clock = Clock(started)
     quiet()
     memory.keep_freed()
+    memory.keep_few_kernels()
     check(cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
 

@@ -74,8 +74,11 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
             trainer.test(classifier, datamodule=data, verbose=False)
 
     with clock.phase("results"):
-        metrics = {name: value.item() for name, value in {**validation, **trainer.callback_metrics}.items()}
-        metrics = {name: value for name, value in metrics.items() if name.startswith(("val/", "test/"))}
+        found = {**validation, **trainer.callback_metrics}
+        # TensorBoard's HPARAMS tab shows the first of them by default.
+        names = sorted(name for name in found if name.startswith(("val/", "test/")))
+        names.sort(key=lambda name: (name.startswith("val/"), not name.endswith("/f1")))
+        metrics = {name: found[name].item() for name in names}
         results.save_model(network, tokenizer, data.max_length, folder / "model")
         if cfg.test:
             keep_test(classifier, trainer, data, folder)

@@ -21,13 +21,14 @@ from frostline.data.text import TextData
 from frostline.display import rendered
 from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
+from frostline.freeze.policy import Policy
 from frostline.model import kernels
 from frostline.model.anatomy import Anatomy, max_positions, parameter_counts
 from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
 from frostline.sweep import ledger
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
-from frostline.trunk.keep import open_trunk
+from frostline.trunk.keep import Trunk, open_trunk
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +54,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     freeze = Freeze(instantiate(cfg.freeze), cfg.print_parameters)
     trainer = make_trainer(cfg, folder, clock, freeze)
     memory.reset_peak(trainer.strategy.root_device)
-    splits = ["train", "validation", *(["test"] if cfg.test else [])]
-    cache = instantiate(cfg.trunk) if cfg.trunk else None
-    texts = [data.tokens(split) for split in splits]
-    about = {"model": cfg.model.name, "data": data.name}
-    trunk = open_trunk(cache, network, anatomy, freeze.policy, texts, trainer.strategy.root_device, about)
+    trunk = find_trunk(cfg, data, network, anatomy, freeze.policy, trainer.strategy.root_device)
     if trunk:
         with clock.phase("trunk"):
             data.replace("train", trunk.outputs(data.tokens("train")))
@@ -74,11 +71,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
             trainer.test(classifier, datamodule=data, verbose=False)
 
     with clock.phase("results"):
-        found = {**validation, **trainer.callback_metrics}
-        # TensorBoard's HPARAMS tab shows the first of them by default.
-        names = sorted(name for name in found if name.startswith(("val/", "test/")))
-        names.sort(key=lambda name: (name.startswith("val/"), not name.endswith("/f1")))
-        metrics = {name: found[name].item() for name in names}
+        metrics = final_metrics({**validation, **trainer.callback_metrics})
         results.save_model(network, tokenizer, data.max_length, folder / "model")
         if cfg.test:
             keep_test(classifier, trainer, data, folder)
@@ -125,6 +118,22 @@ def load_model(cfg: DictConfig, data: TextData) -> tuple[PreTrainedTokenizerBase
     shorten(network, anatomy)
     kernels.use(cfg.kernels, network)
     return tokenizer, network, anatomy
+
+
+def find_trunk(
+    cfg: DictConfig, data: TextData, network: PreTrainedModel, anatomy: Anatomy, policy: Policy, device: torch.device
+) -> Trunk | None:
+    """The policy's frozen trunk, where there is one to keep for this run's splits."""
+    cache = instantiate(cfg.trunk) if cfg.trunk else None
+    texts = [data.tokens(split) for split in ["train", "validation", *(["test"] if cfg.test else [])]]
+    return open_trunk(cache, network, anatomy, policy, texts, device, {"model": cfg.model.name, "data": data.name})
+
+
+def final_metrics(found: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Validation and test metrics, test F1 first: TensorBoard's HPARAMS tab shows the first one by default."""
+    names = sorted(name for name in found if name.startswith(("val/", "test/")))
+    names.sort(key=lambda name: (name.startswith("val/"), not name.endswith("/f1")))
+    return {name: found[name].item() for name in names}
 
 
 def quiet() -> None:

@@ -95,3 +95,16 @@ def tiny_network() -> Callable[..., object]:
         return source.network(labels, source.tokenizer(["some words to learn a vocabulary from"] * 3))
 
     return make
+
+
+@pytest.fixture
+def padded_batch() -> dict:
+    """Token ids and mask of six texts of 2 to 12 tokens."""
+    import torch
+
+    rng = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, 20, (6, 12), generator=rng)
+    mask = torch.ones_like(ids)
+    for row, length in enumerate([12, 9, 5, 2, 12, 7]):
+        mask[row, length:] = 0
+    return {"input_ids": ids * mask, "attention_mask": mask}

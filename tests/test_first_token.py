@@ -16,13 +16,8 @@ def logits_and_gradients(network, batch, labels):
 
 
 @pytest.fixture
-def batch():
-    rng = torch.Generator().manual_seed(0)
-    ids = torch.randint(5, 20, (6, 12), generator=rng)
-    mask = torch.ones_like(ids)
-    for row, length in enumerate([12, 9, 5, 2, 12, 7]):
-        mask[row, length:] = 0
-    return {"input_ids": ids * mask, "attention_mask": mask}
+def batch(padded_batch):
+    return padded_batch
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])

@@ -14,13 +14,8 @@ FAMILIES = ("bert", "distilbert", "roberta", "electra", "modernbert")
 
 
 @pytest.fixture
-def batch():
-    rng = torch.Generator().manual_seed(0)
-    ids = torch.randint(5, 20, (6, 12), generator=rng)
-    mask = torch.ones_like(ids)
-    for row, length in enumerate([12, 9, 5, 2, 12, 7]):
-        mask[row, length:] = 0
-    return {"input_ids": ids * mask, "attention_mask": mask, "labels": torch.tensor([0, 1, 1, 0, 1, 0])}
+def batch(padded_batch):
+    return {**padded_batch, "labels": torch.tensor([0, 1, 1, 0, 1, 0])}
 
 
 @pytest.mark.parametrize("policy", [Top(n=1), Top(n=2), Head()], ids=lambda policy: policy.name)

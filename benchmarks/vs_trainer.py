@@ -6,9 +6,9 @@
 FOLDER holds train.parquet, validation.parquet and test.parquet with `text` and `label`. For each seed, each freeze
 depth is run by both, in turn, so that both meet the same noise: Frostline with an empty trunk cache, with --warm once
 more with the cache that left, Trainer, and with --grouped Trainer with length-grouped batches. With --sweep, Frostline
-does all depths and seeds in one sweep, against the sum of Trainer's runs. Printed: median seconds of training alone
-(Frostline's trunk + fit against Trainer's train()), of the whole process, peak resident memory, mean test F1, and
-trainable parameters.
+also does all depths and seeds in one sweep, against the sum of Trainer's runs. Printed: median seconds of training
+alone (Frostline's trunk + fit against Trainer's train()), of the whole process, peak resident memory, mean test F1,
+and trainable parameters.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def options() -> argparse.Namespace:
     cli.add_argument("--epochs", default=1, type=int)
     cli.add_argument("--lr", default=2e-5, type=float)
     cli.add_argument("--warm", action="store_true", help="Frostline again, its trunk already kept")
-    cli.add_argument("--sweep", action="store_true", help="Frostline's runs as one sweep instead")
+    cli.add_argument("--sweep", action="store_true", help="Frostline's runs as one sweep as well")
     cli.add_argument("--grouped", action="store_true", help="Trainer with length-grouped batches as well")
     cli.add_argument("--peer", type=Path, default=ROOT / "benchmarks" / "peer.py", help="another peer script")
     cli.add_argument("--json", type=Path, help="write every run's figures here")
@@ -92,20 +92,26 @@ def figures(run: Path, wall: float, peak: int) -> Run:
     return Run(fit, wall, peak, found["metrics"]["test/f1"], found["parameters"]["trainable"])
 
 
-def sweep(args: argparse.Namespace) -> None:
-    """All depths and seeds in one process, against the sum of Trainer's processes, each run here once more."""
+def sweep(args: argparse.Namespace) -> list[Run]:
+    """All depths and seeds in one process, nothing kept before it."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "sweep"
         axes = (f"freeze={args.freeze}", f"seed={args.seeds}", f"hydra.sweep.dir={out}")
         _, wall, peak = measured(train_command(args, f"{folder}/trunk", "-m", *axes))
-        ours = [figures(file.parent, wall, peak) for file in sorted(out.glob("*/metrics.json"))]
-    theirs = [peer(args, freeze, seed) for freeze in args.freeze.split(",") for seed in args.seeds.split(",")]
-    fits = sum(run.fit for run in ours), sum(run.fit for run in theirs)
-    walls = wall, sum(run.wall for run in theirs)
-    print(f"{len(ours)} cells | frostline, one sweep | {len(theirs)} Trainer runs | ×")
-    print("--- | ---: | ---: | ---:")
-    print(f"trunk + fit s | {fits[0]:.1f} | {fits[1]:.1f} | {fits[1] / fits[0]:.2f}")
-    print(f"process s | {walls[0]:.1f} | {walls[1]:.1f} | {walls[1] / walls[0]:.2f}")
+        return [figures(file.parent, wall, peak) for file in sorted(out.glob("*/metrics.json"))]
+
+
+def print_sweep(ours: list[Run], runs: dict[tuple[str, str], list[Run]]) -> None:
+    """One sweep's seconds against the sum of each rival's runs."""
+    fit, wall = sum(run.fit for run in ours), ours[0].wall
+    print("\n| all cells | trunk + fit s | × | process s | × |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    print(f"| frostline, one sweep of {len(ours)} | {fit:.1f} | 1.00 | {wall:.1f} | 1.00 |")
+    for rival in ("trainer", "trainer, grouped"):
+        theirs = [run for (_, name), found in runs.items() if name == rival for run in found]
+        if theirs:
+            fits, walls = sum(run.fit for run in theirs), sum(run.wall for run in theirs)
+            print(f"| {rival}, {len(theirs)} runs | {fits:.1f} | {fits / fit:.2f} | {walls:.1f} | {walls / wall:.2f} |")
 
 
 def peer(args: argparse.Namespace, freeze: str, seed: str, *flags: str) -> Run:
@@ -132,8 +138,6 @@ def rounds(args: argparse.Namespace) -> Iterator[tuple[str, str, str, Run]]:
 
 def main() -> None:
     args = options()
-    if args.sweep:
-        return sweep(args)
     runs: dict[tuple[str, str], list[Run]] = {}
     for seed, freeze, name, run in rounds(args):
         runs.setdefault((freeze, name), []).append(run)
@@ -152,6 +156,8 @@ def main() -> None:
             f"| {median(run.peak for run in found) / 2**20:.0f} | {mean(run.f1 for run in found):.4f} "
             f"| {found[0].trainable:,} |"
         )
+    if args.sweep:
+        print_sweep(sweep(args), runs)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def test_each_choice_composes_and_becomes_its_object(name, composed):
     elif group == "trainer":
         from pytorch_lightning import Trainer
 
-        Trainer(**{**cfg.trainer, "precision": "32-true"}, logger=False)
+        own = {key: value for key, value in cfg.trainer.items() if key != "checkpoint_minutes"}
+        Trainer(**{**own, "precision": "32-true"}, logger=False)
     elif group == "callbacks":
         assert all(instantiate(callback) for callback in cfg.callbacks.values())
     elif cfg[group]:
@@ -79,7 +80,7 @@ def test_each_file_opens_with_the_command_that_uses_it(name):
 
 def test_only_entries_and_train_see_a_config_object():
     """The rule of the house: classes take plain values."""
-    allowed = {"train.py", "cell.py", "hooks.py", "names.py"}
+    allowed = {"cell.py", "plan.py", "ranks.py", "train.py", "compose.py", "hooks.py", "identity.py", "names.py"}
     seen = {
         file.name
         for file in (ROOT / "src").rglob("*.py")

@@ -60,7 +60,9 @@ def test_a_failed_cell_is_told_the_others_go_on_and_the_status_is_1(train, tmp_p
     states = {f.name: ledger.state(f)["state"] for f in ledger.cells(tmp_path / "sweep")}
     assert states == {"freeze.n=1": "finished", "freeze.n=9": "failed"}
     assert "freeze.n=9, but tiny bert has 3 layers: use 0 to 3" in outcome.err
-    assert outcome.err.strip().splitlines()[-1] == "1 of 2 cells did not finish."
+    assert outcome.err.strip().splitlines()[-1] == (
+        "1 of 2 cells did not finish. The same command with hydra.sweep.dir=sweep runs these alone."
+    )
     assert "Traceback" not in outcome.out + outcome.err
     assert len(list(csv.DictReader((tmp_path / "sweep" / "sweep.csv").open()))) == 1
 
@@ -77,7 +79,10 @@ def test_a_folder_of_another_sweep_is_left_alone(train, tmp_path):
     before = {file: file.read_bytes() for file in (tmp_path / "sweep").rglob("*") if file.is_file()}
     outcome = train("-m", "freeze=top1", SWEEP)
     assert outcome.status == 1
-    assert outcome.err.strip() == "sweep already holds another run: choose an empty folder with hydra.sweep.dir=…"
+    assert outcome.err.strip() == (
+        "sweep already holds another sweep (another freeze=…): "
+        "give the same options, or choose an empty folder with hydra.sweep.dir=…"
+    )
     assert {file: file.read_bytes() for file in (tmp_path / "sweep").rglob("*") if file.is_file()} == before
 
 

@@ -1,4 +1,4 @@
-"""One run's life as Hydra sees it: its state on disk, its errors as one line, its score for sweepers.
+"""One run's life as Hydra sees it: its folder, its state on disk, its errors as one line, its score for sweepers.
 
 Nothing here imports torch, so that `--help` and `--cfg job` answer at once.
 """
@@ -6,24 +6,30 @@ Nothing here imports torch, so that `--help` and `--cfg job` answer at once.
 import logging
 import math
 import os
+import shlex
+import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, MissingMandatoryValue
+from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 
 from frostline.errors import InputError, one_line
 from frostline.sweep import ledger, names
+from frostline.sweep.identity import identify
 
 log = logging.getLogger(__name__)
 names.register()
 
+STOPPED = ".stopped"  # in a sweep's folder: a cell failed, and sweep.fail_fast wants no more of them
+
 
 def run(cfg: DictConfig) -> float:
-    """Train in Hydra's output folder; returns the validation F1.
+    """Train in Hydra's output folder, or go on there; returns the validation F1, the stored one of a finished run.
 
     An error is recorded and told in one line. A single run then exits with status 1; a cell returns NaN, because an
     exit would end the whole sweep, and the sweep's end sets the status.
@@ -31,35 +37,54 @@ def run(cfg: DictConfig) -> float:
     started = time.perf_counter()
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
+    sweep = Path(hydra.sweep.dir) if hydra.mode == RunMode.MULTIRUN else None
+    if sweep and (sweep / STOPPED).exists():
+        return math.nan
     try:
-        ledger.record(folder, ledger.RUNNING)
+        with ledger.claim(folder, identify(cfg), "hydra.sweep.dir" if sweep else "hydra.run.dir") as results:
+            if results is None:
+                _keep_config(cfg, folder)
+                return _attempt(cfg, folder, started)
+            if not sweep:
+                log.info(f"{os.path.relpath(folder)} is finished; for another run choose another hydra.run.dir=…")
+            return results["metrics"]["val/f1"]
+    except Exception as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        log.error(one_line(slip(error)))
+        if sweep is None:
+            sys.exit(1)
+        if cfg.sweep.fail_fast:
+            (sweep / STOPPED).touch()
+        return math.nan
+
+
+def _attempt(cfg: DictConfig, folder: Path, started: float) -> float:
+    """Train, and record how it went."""
+    try:
+        _stop_on_sigterm()
         from frostline.train import train  # imports torch: a second or more
 
         score = train(cfg, folder, started)
     except Exception as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        _tell_failure(folder, error)
-        if hydra.mode == RunMode.MULTIRUN:
-            return math.nan
-        sys.exit(1)
-    except BaseException:  # Ctrl-C, or the SystemExit that Lightning makes of it
+        raise _recorded(folder, slip(error)) from error
+    except BaseException as stop:  # Ctrl-C, SIGTERM, or the SystemExit that Lightning makes of it
         ledger.record(folder, ledger.INTERRUPTED, "stopped from outside")
-        log.error(f"Interrupted; what there is so far is in {folder}")
-        raise
+        log.error(f"Interrupted. To go on from here: {command_to_go_on()}")
+        sys.exit(stop.code if isinstance(stop, SystemExit) and stop.code not in (0, 1, None) else 130)
     ledger.record(folder, ledger.FINISHED)
     return score
 
 
-def _tell_failure(folder: Path, error: Exception) -> None:
-    error = slip(error)
+def _recorded(folder: Path, error: Exception) -> InputError:
+    """Write a failure down; returns it as one line. The traceback of what nobody foresaw goes to a file."""
     message = one_line(error)
     if not isinstance(error, InputError):
         file = folder / "traceback.txt"
         file.write_text(traceback.format_exc(), encoding="utf-8")
         message += f" (the traceback is in {file})"
     ledger.record(folder, ledger.FAILED, message)
-    log.error(message)
+    return InputError(message)
 
 
 def slip(error: Exception) -> Exception:
@@ -70,3 +95,27 @@ def slip(error: Exception) -> Exception:
     while found is not None and not isinstance(found, InputError):
         found = found.__cause__
     return found or error
+
+
+def command_to_go_on() -> str:
+    """The command line of this process, with its output folder named."""
+    hydra = HydraConfig.get()
+    sweeping = hydra.mode == RunMode.MULTIRUN
+    key, folder = ("hydra.sweep.dir", hydra.sweep.dir) if sweeping else ("hydra.run.dir", hydra.runtime.output_dir)
+    given = [argument for argument in sys.argv if not argument.startswith(f"{key}=")]
+    return f"python {shlex.join(given)} {shlex.quote(f'{key}={os.path.relpath(folder)}')}"
+
+
+def _keep_config(cfg: DictConfig, folder: Path) -> None:
+    """The composed configuration and the overrides, in `.hydra/` as Hydra itself would, had the folder been ours."""
+    home = folder / ".hydra"
+    OmegaConf.save(cfg, home / "config.yaml")
+    hydra = HydraConfig.instance().cfg
+    OmegaConf.save(OmegaConf.create({"hydra": hydra.hydra}), home / "hydra.yaml")
+    OmegaConf.save(hydra.hydra.overrides.task, home / "overrides.yaml")
+
+
+def _stop_on_sigterm() -> None:
+    """End on SIGTERM as on Ctrl-C: what is written stays whole, the state is recorded."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

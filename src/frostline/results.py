@@ -27,6 +27,7 @@ def save_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max
     tokenizer.model_max_length = max_length
     network.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that did not come to its end
     partial.rename(folder)
 
 

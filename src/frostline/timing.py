@@ -41,6 +41,11 @@ class Clock:
         finally:
             self.switch(before)
 
+    def add(self, seconds: dict[str, float]) -> None:
+        """Count the phases of an earlier part of the same run."""
+        for phase, value in seconds.items():
+            self.seconds[phase] += value
+
     def report(self) -> dict[str, float]:
         """Seconds of each phase so far and their sum, as metrics.json names them."""
         self.switch(self._phase)
@@ -49,7 +54,7 @@ class Clock:
 
 
 class PhaseTimer(pl.Callback):
-    """Tells the clock when training and validation begin and end."""
+    """Tells the clock when training and validation begin and end; a run that goes on counts what came before."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -66,6 +71,13 @@ class PhaseTimer(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.clock.switch(self._before_validation)
+
+    def state_dict(self) -> dict[str, float]:
+        self.clock.report()
+        return dict(self.clock.seconds)
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.clock.add(state_dict)
 
 
 class TimedCheckpointIO(TorchCheckpointIO):

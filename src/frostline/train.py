@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer, seed_everything
-from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frostline import memory, results
@@ -26,12 +26,14 @@ from frostline.model import kernels
 from frostline.model.anatomy import Anatomy, max_positions, parameter_counts
 from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
+from frostline.resume import LastCheckpoint, checkpoint_to_go_on_from
 from frostline.sweep import ledger
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 from frostline.trunk.keep import Trunk, open_trunk
 
 log = logging.getLogger(__name__)
 
+CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 
 
@@ -52,7 +54,8 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     data.tokenize(tokenizer, max_positions(network))
 
     freeze = Freeze(instantiate(cfg.freeze), cfg.print_parameters)
-    trainer = make_trainer(cfg, folder, clock, freeze)
+    earlier = checkpoint_to_go_on_from(folder / CHECKPOINTS / LAST)
+    trainer = make_trainer(cfg, folder, clock, freeze, earlier[1] if earlier else None)
     memory.reset_peak(trainer.strategy.root_device)
     trunk = find_trunk(cfg, data, network, anatomy, freeze.policy, trainer.strategy.root_device)
     if trunk:
@@ -62,8 +65,8 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
             data.replace("validation", trunk.outputs(data.tokens("validation")))
 
     classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest)
-    trainer.fit(classifier, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
-    validation = load_best(classifier, trainer, data, clock)
+    trainer.fit(classifier, datamodule=data, ckpt_path=earlier[0] if earlier else cfg.resume, weights_only=True)
+    validation = load_best(classifier, trainer, data, folder, clock)
     if cfg.test:
         with clock.phase("test"):
             if trunk:
@@ -75,13 +78,13 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
         results.save_model(network, tokenizer, data.max_length, folder / "model")
         if cfg.test:
             keep_test(classifier, trainer, data, folder)
-        if not cfg.keep_checkpoints:
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         summary = summarise(cfg, data, classifier, trainer, freeze, metrics)
         log_hparams(trainer, summary)
     seconds = clock.report()
     summary["timing"] = {**seconds, **speeds(classifier, seconds["fit_seconds"])}
     ledger.write_json(folder / ledger.METRICS, summary)
+    if not cfg.keep_checkpoints:
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     say_where(summary, folder)
     return metrics["val/f1"]
 
@@ -94,6 +97,9 @@ def check(cfg: DictConfig) -> None:
         )
     if cfg.trainer.devices != 1:
         raise InputError(f"trainer.devices={cfg.trainer.devices}: a run uses one device: use trainer.devices=1")
+    minutes = cfg.trainer.checkpoint_minutes
+    if not isinstance(minutes, int | float) or not minutes >= 0:
+        raise InputError(f"trainer.checkpoint_minutes={minutes}: use a number of minutes, 0 or more")
     if cfg.trainer.accelerator not in ACCELERATORS:
         raise InputError(f"trainer.accelerator={cfg.trainer.accelerator}: use one of {', '.join(ACCELERATORS)}")
 
@@ -123,10 +129,16 @@ def load_model(cfg: DictConfig, data: TextData) -> tuple[PreTrainedTokenizerBase
 def find_trunk(
     cfg: DictConfig, data: TextData, network: PreTrainedModel, anatomy: Anatomy, policy: Policy, device: torch.device
 ) -> Trunk | None:
-    """The policy's frozen trunk, where there is one to keep for this run's splits."""
+    """The policy's frozen trunk, where there is one to keep for this run's splits; says so, or why not."""
     cache = instantiate(cfg.trunk) if cfg.trunk else None
     texts = [data.tokens(split) for split in ["train", "validation", *(["test"] if cfg.test else [])]]
-    return open_trunk(cache, network, anatomy, policy, texts, device, {"model": cfg.model.name, "data": data.name})
+    about = {"model": cfg.model.name, "data": data.name}
+    trunk = open_trunk(cache, network, anatomy, policy, texts, device, about)
+    if isinstance(trunk, str):
+        log.info(f"No trunk is kept for freeze={policy.name}: {trunk}.")
+        return None
+    log.info(trunk.describe(texts))
+    return trunk
 
 
 def final_metrics(found: dict[str, torch.Tensor]) -> dict[str, float]:
@@ -147,12 +159,17 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")  # load_best sees to it
     warnings.filterwarnings("ignore", message=".*dirpath has changed.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a run that goes on
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # as Freeze wants it
 
 
-def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze) -> Trainer:
-    """Lightning's Trainer with this run's callbacks; every `trainer.*` option is one of its own."""
+def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze, earlier_step: int | None) -> Trainer:
+    """Lightning's Trainer with this run's callbacks; every `trainer.*` option but `checkpoint_minutes` is its own.
+
+    What an earlier attempt told TensorBoard after `earlier_step` is told again, so it is purged there.
+    """
     options = OmegaConf.to_container(cfg.trainer, resolve=True)
+    minutes = options.pop("checkpoint_minutes")
     on_gpu = options["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if on_gpu else "32-true"
@@ -161,8 +178,8 @@ def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze) ->
     extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]
     return Trainer(
         **options,
-        logger=instantiate(cfg.logger) if cfg.logger else False,
-        callbacks=[PhaseTimer(clock), freeze, *extra, *checkpoints(folder / "checkpoints")],
+        logger=make_logger(cfg, earlier_step),
+        callbacks=[PhaseTimer(clock), freeze, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
         plugins=[TimedCheckpointIO(clock)],
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in extra),
         enable_model_summary=False,
@@ -172,16 +189,26 @@ def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze) ->
     )
 
 
-def checkpoints(folder: Path) -> list[ModelCheckpoint]:
-    """`best.ckpt`, the best epoch's weights by validation F1, and `last.ckpt`, all that resuming needs."""
-    common = {"dirpath": folder, "enable_version_counter": False, "auto_insert_metric_name": False}
-    return [
-        ModelCheckpoint(**common, filename="best", monitor="val/f1", mode="max", save_weights_only=True),
-        ModelCheckpoint(**common, filename="last", save_on_train_epoch_end=True),
-    ]
+def make_logger(cfg: DictConfig, earlier_step: int | None) -> Logger | bool:
+    """The configured logger, or none; `make_trainer` says what `earlier_step` is."""
+    if not cfg.logger:
+        return False
+    writes_events = cfg.logger._target_.endswith("TensorBoardLogger")
+    return instantiate(cfg.logger, **({"purge_step": earlier_step} if earlier_step and writes_events else {}))
 
 
-def load_best(classifier: Classifier, trainer: Trainer, data: TextData, clock: Clock) -> dict[str, torch.Tensor]:
+def checkpoints(folder: Path, minutes: float) -> list[Checkpoint]:
+    """`best.ckpt`, the best epoch's weights by validation F1, and `last.ckpt`, all that going on needs."""
+    best = ModelCheckpoint(
+        dirpath=folder, filename=BEST.removesuffix(".ckpt"), monitor="val/f1", mode="max", save_weights_only=True,
+        enable_version_counter=False, auto_insert_metric_name=False,
+    )  # fmt: skip
+    return [best, LastCheckpoint(folder / LAST, minutes)]
+
+
+def load_best(
+    classifier: Classifier, trainer: Trainer, data: TextData, folder: Path, clock: Clock
+) -> dict[str, torch.Tensor]:
     """Put the best epoch's weights into the classifier; returns its validation metrics.
 
     A run that `trainer.max_steps` ends inside an epoch has weights that were never validated: they are, here.
@@ -190,7 +217,7 @@ def load_best(classifier: Classifier, trainer: Trainer, data: TextData, clock: C
         with clock.phase("validation"):
             trainer.validate(classifier, datamodule=data, verbose=False)
         return {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-    best = torch.load(Path(trainer.checkpoint_callback.best_model_path), weights_only=True, mmap=True)
+    best = torch.load(folder / CHECKPOINTS / BEST, weights_only=True, mmap=True)
     if best["global_step"] != trainer.global_step:  # else they are the weights that the run ended with
         classifier.load_state_dict(best["state_dict"])
     return {name: value.clone() for name, value in best["validation"].items()}  # apart from the mapped file
@@ -217,6 +244,7 @@ def summarise(
     device = trainer.strategy.root_device
     hydra = HydraConfig.get()
     return {
+        "id": ledger.read_json(Path(hydra.runtime.output_dir) / ledger.STATE)["id"],
         "cell": hydra.job.override_dirname or hydra.job.name,
         "data": data.name,
         "model": cfg.model.name,
@@ -228,6 +256,7 @@ def summarise(
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "metrics": metrics,
+        "history": classifier.history,
         "parameters": parameter_counts(classifier.network.named_parameters()),
         "timing": {},
         "memory": {"peak_bytes": memory.peak_bytes(device), "device": device_name(device)},

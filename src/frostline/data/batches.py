@@ -97,7 +97,7 @@ class BucketedBatches(Sampler[list[int]]):
 
     A seeded shuffle is cut into windows of `window` batches; each window is sorted by length and cut into batches,
     and the batches are shuffled. A window of one batch is plain random order. The order depends on `seed` and the
-    epoch alone.
+    epoch alone. The next pass leaves out the first `skip` batches.
     """
 
     def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, window: int = 50) -> None:
@@ -106,6 +106,7 @@ class BucketedBatches(Sampler[list[int]]):
         self.seed = seed
         self.window = window
         self.epoch = 0
+        self.skip = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of each epoch."""
@@ -123,7 +124,8 @@ class BucketedBatches(Sampler[list[int]]):
             part = order[start : start + span]
             part = part[np.argsort(self.lengths[part], kind="stable")]
             batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
-        for i in rng.permutation(len(batches)):
+        skip, self.skip = self.skip, 0
+        for i in rng.permutation(len(batches))[skip:]:
             yield batches[i].tolist()
 
 
@@ -142,6 +144,30 @@ class SortedBatches(Sampler[list[int]]):
             yield self.order[start : start + self.batch_size].tolist()
 
 
-def loader(texts: TokenizedTexts, batches: Sampler[list[int]]) -> DataLoader:
-    """A loader in which the sampler's lists are the batches: one indexing, no collation."""
-    return DataLoader(texts, sampler=batches, batch_size=None, pin_memory=torch.cuda.is_available())
+def loader(texts: Dataset, batches: Sampler[list[int]], kind: type[DataLoader] = DataLoader) -> DataLoader:
+    """A loader in which the sampler's lists are the batches: one indexing, no collation.
+
+    It draws from a generator of its own: passing over texts leaves torch's random state as it was.
+    """
+    pinned = torch.cuda.is_available()
+    return kind(texts, sampler=batches, batch_size=None, pin_memory=pinned, generator=torch.Generator())
+
+
+class ResumableLoader(DataLoader):
+    """A loader over `BucketedBatches` whose place within an epoch goes into Lightning's checkpoints."""
+
+    _position = 0
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        self._position = self.sampler.skip
+        for batch in super().__iter__():
+            self._position += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Batches of the epoch that were handed out; 0 at its end."""
+        return {"position": self._position % len(self.sampler)}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the next pass begin at the saved place."""
+        self.sampler.skip = state_dict["position"]

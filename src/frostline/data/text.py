@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedTokenizerBase
 
 from frostline.data import source
-from frostline.data.batches import BucketedBatches, SortedBatches, TokenizedTexts, loader
+from frostline.data.batches import BucketedBatches, ResumableLoader, SortedBatches, TokenizedTexts, loader
 from frostline.data.labels import LabelCoder, stratified_sample
 from frostline.errors import InputError
 
@@ -198,7 +198,8 @@ class TextData(LightningDataModule):
         texts = self._batched.get("train", self.tokens("train"))
         # On few texts a window over all of them would put the same texts into one batch at every epoch.
         window = min(WINDOW_BATCHES, max(1, len(texts) // (4 * self.batch_size))) if self.bucket else 1
-        return loader(texts, BucketedBatches(texts.lengths, self.batch_size, self.seed, window))
+        batches = BucketedBatches(texts.lengths, self.batch_size, self.seed, window)
+        return loader(texts, batches, ResumableLoader)
 
     def val_dataloader(self) -> DataLoader:
         return self._eval_loader("validation")

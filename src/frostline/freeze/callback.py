@@ -41,6 +41,9 @@ class Freeze(pl.Callback):
         self._gradients_checked = False
         self._report(network, trainer)
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.on_train_epoch_start(trainer, pl_module)  # Lightning leaves that out when it goes on inside an epoch
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         set_modes(pl_module.network, self.anatomy, self.policy.trunk_dropout)
 

@@ -60,6 +60,8 @@ class Classifier(LightningModule):
         self.trained_texts = 0
         self.trained_tokens: int | torch.Tensor = 0
         self.validated_step: int | None = None
+        self.history: list[dict[str, float]] = []
+        self._first_bad_step = torch.tensor(-1)
         self._outputs: list[tuple[torch.Tensor, ...]] = []
         self._logged: tuple[float, int] | None = None
 
@@ -78,17 +80,36 @@ class Classifier(LightningModule):
         loss = F.cross_entropy(self(batch), batch["labels"])
         self.trained_texts += len(batch["labels"])
         self.trained_tokens += batch["attention_mask"].sum()
+        self._watch(loss)
         if self.trainer.global_step % self.trainer.log_every_n_steps == 0:
-            self._log_progress(loss)
+            self._log_progress(loss.item())
         return loss
 
-    def _log_progress(self, loss: torch.Tensor) -> None:
-        """Loss, learning rate and texts per second since the last time."""
-        value = loss.item()
-        if not math.isfinite(value):
+    def _watch(self, loss: torch.Tensor) -> None:
+        """InputError at the first step whose loss is no number.
+
+        A GPU is asked every so often and before each checkpoint only: to ask is to wait for it.
+        """
+        step = self.trainer.global_step
+        if loss.device.type == "cpu":
+            self._refuse_bad_loss(step if not math.isfinite(loss.item()) else None)
+            return
+        first = self._first_bad_step.to(loss.device)
+        self._first_bad_step = torch.where((first < 0) & ~loss.detach().isfinite(), step, first)
+        if step % self.trainer.log_every_n_steps == 0:
+            self._refuse_bad_loss(self._bad_step())
+
+    def _bad_step(self) -> int | None:
+        return None if (step := int(self._first_bad_step)) < 0 else step
+
+    def _refuse_bad_loss(self, step: int | None) -> None:
+        if step is not None:
             raise InputError(
-                f"the loss is {value} at step {self.trainer.global_step}: lower optimizer.lr (it is {self.recipe.lr})"
+                f"the loss is no finite number at step {step}: lower optimizer.lr (it is {self.recipe.lr})"
             )
+
+    def _log_progress(self, value: float) -> None:
+        """Loss, learning rate and texts per second since the last time."""
         now = time.perf_counter()
         size = 1  # these values are one number a step, not means over texts
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -123,9 +144,26 @@ class Classifier(LightningModule):
         self.val_quality.reset()
         self.validated_step = self.trainer.global_step
 
+    def on_validation_end(self) -> None:
+        place = {"epoch": self.trainer.current_epoch + 1, "step": self.trainer.global_step}
+        self.history.append({**place, **{name: value.item() for name, value in self._validation().items()}})
+
+    def _validation(self) -> dict[str, torch.Tensor]:
+        return {name: value for name, value in self.trainer.callback_metrics.items() if name.startswith("val/")}
+
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        metrics = self.trainer.callback_metrics
-        checkpoint["validation"] = {name: value for name, value in metrics.items() if name.startswith("val/")}
+        self._refuse_bad_loss(self._bad_step())
+        checkpoint["validation"] = self._validation()
+        checkpoint["progress"] = {
+            "trained_texts": self.trained_texts,
+            "trained_tokens": int(self.trained_tokens),
+            "validated_step": self.validated_step,
+            "history": self.history,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        for name, value in checkpoint.get("progress", {}).items():
+            setattr(self, name, value)
 
     def test_step(self, batch: dict[str, torch.Tensor], step: int) -> None:
         logits = self._evaluate(batch, self.test_quality, "test/loss")

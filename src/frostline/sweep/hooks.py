@@ -1,54 +1,74 @@
-"""What happens around a run or a sweep, as a Hydra callback: refuse a used folder, count the cells, show the table."""
+"""What happens around a run or a sweep, as a Hydra callback: refuse a used folder, count the cells, show the answer."""
 
-import math
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, OmegaConf
 
+from frostline.cell import STOPPED, slip
 from frostline.display import rendered
-from frostline.sweep import ledger, table
+from frostline.errors import InputError, one_line
+from frostline.sweep import compose, ledger, table
+from frostline.sweep.identity import identify, settings
+
+SWEEP = "sweep.json"
 
 
 class SweepHooks(Callback):
     """Hydra turns an exception of a callback into a warning, so a refusal here is a SystemExit."""
 
     def __init__(self) -> None:
-        self.total: int | None = None
-        self.done = 0
+        self.cells: list[Path] = []  # known beforehand where the sweeper is Hydra's own
+        self.ran = 0
         self.started = time.perf_counter()
+        self._done_before = False
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        _refuse_used(Path(config.hydra.run.dir), "hydra.run.dir", ledger.STATE)
+        folder = Path(config.hydra.run.dir)
+        with _refusing():
+            ledger.require_same(folder, identify(config), "hydra.run.dir")
+            if config.sweep.dry_run:
+                _dry_run({folder: config})
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        _refuse_used(Path(config.hydra.sweep.dir), "hydra.sweep.dir", f"*/{ledger.STATE}")
-        swept, fixed = _axes(config)
-        if "basic" in config.hydra.sweeper._target_.lower():  # other sweepers choose as they go
-            self.total = math.prod(len(values) for values in swept.values())
-        if swept:
-            _name_cells_by(config, fixed)
-            if "trunk" not in {*swept, *fixed}:
-                _add(config, f"++trunk.also=[{','.join(_depths(swept))}]")
+        sweep = Path(config.hydra.sweep.dir)
+        with _refusing():
+            swept = list(compose.axes(config)[0])
+            _require_same_sweep(sweep, config, swept)
+            compose.prepare(config)
+            cells = compose.cells(config) if compose.is_basic(config) else {}
+            for folder, cell in cells.items():
+                ledger.require_same(folder, identify(cell), "hydra.sweep.dir")
+            if config.sweep.dry_run:
+                _dry_run(cells)
+            self.cells = list(cells)
+            _begin(sweep, config, swept)
+
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        self._done_before = (Path(config.hydra.runtime.output_dir) / ledger.METRICS).exists()
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        if OmegaConf.select(config, "hydra.mode").name != "MULTIRUN":
-            return
-        self.done += 1
-        of = f"/{self.total}" if self.total else ""
         folder = Path(config.hydra.runtime.output_dir)
-        print(f"[{self.done}{of}] {folder.name}: {_outcome(folder)}{self._time_left()}", flush=True)
+        if OmegaConf.select(config, "hydra.mode").name != "MULTIRUN" or not (folder / ledger.STATE).exists():
+            return
+        self.ran += not self._done_before
+        number, of = config.hydra.job.num + 1, f"/{len(self.cells)}" if self.cells else ""
+        more = " · done before" if self._done_before else self._time_left(config, number)
+        print(f"[{number}{of}] {folder.name}: {_outcome(folder)}{more}", flush=True)
 
-    def _time_left(self) -> str:
-        if not self.total or self.done >= self.total:
+    def _time_left(self, config: DictConfig, number: int) -> str:
+        side_by_side = "basic" not in config.hydra.launcher._target_.lower()
+        if number >= len(self.cells) or side_by_side:
             return ""
-        seconds = (time.perf_counter() - self.started) / self.done * (self.total - self.done)
+        left = sum(not (folder / ledger.METRICS).exists() for folder in self.cells[number:])
+        seconds = (time.perf_counter() - self.started) / self.ran * left
         return f" · about {duration(seconds)} left"
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
@@ -58,61 +78,85 @@ class SweepHooks(Callback):
         if rows:
             print(rendered(table.summary(rows)).rstrip())
         print(f"Every cell: {sweep / 'sweep.csv'} · curves: tensorboard --logdir {sweep}")
-        failed = [folder for folder in ledger.cells(sweep) if ledger.state(folder)["state"] != ledger.FINISHED]
-        if failed:
-            for folder in failed:
-                print(f"{folder.name}: {_outcome(folder)}", file=sys.stderr)
-            print(f"{len(failed)} of {len(ledger.cells(sweep))} cells did not finish.", file=sys.stderr)
-            raise SystemExit(1)
+        _end_with_failures(sweep, self.cells or ledger.cells(sweep))
 
 
-def _refuse_used(folder: Path, option: str, marks: str) -> None:
-    if next(folder.glob(marks), None) is not None:
-        print(f"{folder} already holds another run: choose an empty folder with {option}=…", file=sys.stderr)
-        raise SystemExit(1)
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A block whose errors become one line and exit status 1."""
+    try:
+        yield
+    except Exception as error:
+        print(one_line(slip(error)), file=sys.stderr)
+        raise SystemExit(1) from error
 
 
-def _axes(config: DictConfig) -> tuple[dict[str, list[str]], list[str]]:
-    """Keys that the sweep varies, with their values, and keys that it fixes."""
-    params = OmegaConf.to_container(config.hydra.sweeper, resolve=True).get("params") or {}
-    given = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
-    # As in Hydra's sweeper, what the command line says of a key takes the place of the sweeper's own parameter.
-    overrides = {o.get_key_element(): o for o in OverridesParser.create().parse_overrides(given)}
-    swept = {key: _values(override) for key, override in overrides.items() if override.is_sweep_override()}
-    return swept, [key for key in overrides if key not in swept]
+def _dry_run(cells: dict[Path, DictConfig]) -> None:
+    """Show what would run, and end."""
+    if not cells:
+        raise InputError("sweep.dry_run=true, but this sweeper chooses its cells as it goes: leave hydra/sweeper=… out")
+    from frostline.plan import show  # imports torch
+
+    show(cells)
+    raise SystemExit(0)
 
 
-def _values(override: Override) -> list[str]:
-    """What a sweep gives a key; nothing for a glob, which Hydra resolves later."""
-    if override.value_type == ValueType.GLOB_CHOICE_SWEEP:
-        return []
-    return list(override.sweep_string_iterator())
+def _require_same_sweep(sweep: Path, config: DictConfig, swept: list[str]) -> None:
+    """InputError where the folder holds another sweep; with more values of what is swept it is the same one still."""
+    before = ledger.read_json(sweep / SWEEP)
+    if before is None:
+        if ledger.cells(sweep):
+            raise InputError(f"{sweep} already holds other runs: choose an empty folder with hydra.sweep.dir=…")
+        return
+    axes = {*before["swept"], *swept}
+    then, now = before["settings"], _shared(config)
+    for key in sorted({*then, *now}):
+        varies = any(key == axis or key.startswith(f"{axis}.") for axis in axes)
+        if not varies and then.get(key) != now.get(key):
+            chosen = key.removesuffix("._target_")
+            differs = f"another {chosen}=…" if chosen != key else f"{key}={then.get(key)} there, {now.get(key)} here"
+            raise InputError(
+                f"{sweep} already holds another sweep ({differs}): "
+                "give the same options, or choose an empty folder with hydra.sweep.dir=…"
+            )
 
 
-def _name_cells_by(config: DictConfig, fixed: list[str]) -> None:
-    """A cell's name holds what differs between cells: the keys that all share are left out of it."""
-    with read_write(config.hydra.job.config.override_dirname):
-        config.hydra.job.config.override_dirname.exclude_keys += [*fixed, "trunk.also"]
-    excluded = ",".join(config.hydra.job.config.override_dirname.exclude_keys)
-    _add(config, f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]")
+def _begin(sweep: Path, config: DictConfig, swept: list[str]) -> None:
+    """Write down what the sweep is; further values of its axes may come later."""
+    sweep.mkdir(parents=True, exist_ok=True)
+    (sweep / STOPPED).unlink(missing_ok=True)
+    before = ledger.read_json(sweep / SWEEP) or {"swept": []}
+    axes = sorted({*before["swept"], *swept})
+    ledger.write_json(sweep / SWEEP, {"swept": axes, "settings": _shared(config), "command": sys.argv})
 
 
-def _add(config: DictConfig, override: str) -> None:
-    """One more override for every cell; this list is what Hydra composes each of them from."""
-    with read_write(config.hydra.overrides):
-        config.hydra.overrides.hydra.append(override)
+def _shared(config: DictConfig) -> dict[str, Any]:
+    """What the cells have in common, in a form that comes back from JSON as it went."""
+    plain = (str, int, float, bool, type(None))
+    return {key: value if isinstance(value, plain) else str(value) for key, value in settings(config).items()}
 
 
-def _depths(swept: dict[str, list[str]]) -> list[str]:
-    """The freeze policies of all cells by name, so that one pass over the texts can serve them all."""
-    names = [name for name in swept.get("freeze", []) if name != "top"]
-    return names + [f"top{n}" for n in swept.get("freeze.n", [])]
+def _end_with_failures(sweep: Path, cells: list[Path]) -> None:
+    """Name what did not finish and exit with status 1, if anything did not."""
+    states = {folder: ledger.state(folder) for folder in cells}
+    left = [folder for folder, found in states.items() if found is None or found["state"] != ledger.FINISHED]
+    if not left:
+        return
+    for folder in left:
+        print(f"{folder.name}: {_outcome(folder)}", file=sys.stderr)
+    stopped = " (sweep.fail_fast=true ended it)" if (sweep / STOPPED).exists() else ""
+    print(
+        f"{len(left)} of {len(cells)} cells did not finish{stopped}. "
+        f"The same command with hydra.sweep.dir={os.path.relpath(sweep)} runs these alone.",
+        file=sys.stderr,
+    )
+    raise SystemExit(1)
 
 
 def _outcome(folder: Path) -> str:
-    state = ledger.state(folder) or {"state": "never started", "reason": None}
-    if state["state"] != ledger.FINISHED:
-        return f"{state['state']}: {state['reason']}" if state["reason"] else state["state"]
+    found = ledger.state(folder) or {"state": "not started", "reason": None}
+    if found["state"] != ledger.FINISHED:
+        return f"{found['state']}: {found['reason']}" if found["reason"] else found["state"]
     results = ledger.read_json(folder / ledger.METRICS)
     score = results["metrics"].get("test/f1", results["metrics"].get("val/f1"))
     return f"F1 {score:.3f} · {duration(results['timing']['total_seconds'])}"

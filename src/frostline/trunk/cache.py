@@ -155,7 +155,8 @@ class Filling:
         self.plan = plan
 
     def __enter__(self) -> "Filling":
-        shutil.rmtree(self.partial, ignore_errors=True)
+        for left in self.partial.parent.glob(f"{self.final.name}.partial-*"):  # one writer a key: its writer is dead
+            shutil.rmtree(left, ignore_errors=True)
         self.partial.mkdir(parents=True)
         file = self.partial / VALUES
         try:

@@ -167,7 +167,7 @@ class Trunk:
         return group == EMBEDDINGS or (group.startswith("layer.") and int(group.removeprefix("layer.")) < at)
 
     def require_room(self, splits: Sequence[TokenizedTexts]) -> None:
-        """NoTrunkError where what these splits take is over the budget; else one line says how much."""
+        """NoTrunkError where what these splits take is over the budget."""
         size = sum(self.plan(texts, at).bytes for texts in splits for at in self.boundaries)
         limit = self.cache.limit()
         if size > limit:
@@ -175,8 +175,12 @@ class Trunk:
                 f"its outputs take {readable(size)}, over trunk.budget ({readable(limit)}), "
                 "so it is computed anew at each step"
             )
+
+    def describe(self, splits: Sequence[TokenizedTexts]) -> str:
+        """Where it ends, for how many texts, and the room that takes, as one line."""
+        size = sum(self.plan(texts, at).bytes for texts in splits for at in self.boundaries)
         count = sum(len(texts) for texts in splits)
-        log.info(
+        return (
             f"Trunk: {shown(self.at)}, frozen, computed once for {count:,} texts and kept "
             f"({readable(size)} in {self.cache.dtype}, {self.cache.store.folder})."
         )
@@ -251,19 +255,19 @@ def open_trunk(
     splits: Sequence[TokenizedTexts],
     device: torch.device,
     about: Mapping[str, str],
-) -> Trunk | None:
-    """The policy's trunk, ready to keep outputs for `splits`; None, the reason told, where the run trains plainly.
+) -> Trunk | str:
+    """The policy's trunk, with room to keep its outputs for `splits`, or why there is none: the run trains plainly.
 
     `about` is what the cache's list says of the entries.
     """
     if cache is None:
-        return None
+        return "trunk=none"
+    if policy.trunk_dropout:
+        return "freeze.trunk_dropout makes a frozen layer's output differ each time"
     try:
-        if policy.trunk_dropout:
-            raise NoTrunkError("freeze.trunk_dropout makes a frozen layer's output differ each time")
-        trunk = Trunk(network, anatomy, boundary(policy.trains(anatomy), anatomy), cache, splits[0], device, about)
+        at = boundary(policy.trains(anatomy), anatomy)
+        trunk = Trunk(network, anatomy, at, cache, splits[0], device, about)
         trunk.require_room(splits)
     except NoTrunkError as why:
-        log.info(f"No trunk is kept for freeze={policy.name}: {why}.")
-        return None
+        return str(why)
     return trunk

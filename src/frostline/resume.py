@@ -1,0 +1,93 @@
+"""What lets a run that was stopped go on as if it had not been: last.ckpt, written often, with every random state."""
+
+import logging
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+
+log = logging.getLogger(__name__)
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes `file` at each epoch's end and every `minutes` inside one.
+
+    With Lightning's own state it holds the loader's place within the epoch and the random states of torch, NumPy and
+    Python, in a form that torch's `weights_only` loading takes; a run that goes on from it sees the texts and draws the
+    numbers that an uninterrupted one would.
+    """
+
+    def __init__(self, file: Path, minutes: float) -> None:
+        self.file = file
+        self.seconds = 60 * minutes
+        self._written = time.monotonic()
+        self._trainer: pl.Trainer | None = None
+        self._restored: dict[str, Any] | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._written = time.monotonic()
+        self._trainer = trainer
+        if self._restored is not None:
+            # Lightning restores the loader's place, too, but not where the schedule asked for its length before.
+            trainer.train_dataloader.load_state_dict(self._restored["loader"])
+            set_random_state(self._restored["random"])
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        due = time.monotonic() - self._written >= self.seconds
+        if trainer.world_size > 1:
+            due = trainer.strategy.broadcast(due)
+        # After an epoch's last batch validation comes first, and then the epoch's own checkpoint.
+        if due and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self._write(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.file)
+        self._written = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"random": random_state(), "loader": self._trainer.train_dataloader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._restored = state_dict
+
+
+def random_state() -> dict[str, Any]:
+    """The states of all generators that training may draw from, as tensors, numbers and tuples."""
+    kind, keys, *place = np.random.get_state()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "numpy": (kind, torch.from_numpy(keys.astype(np.int64)), *place),
+        "python": random.getstate(),
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put `random_state()` back."""
+    torch.set_rng_state(state["torch"].cpu())
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
+    kind, keys, *place = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *place))
+    random.setstate(state["python"])
+
+
+def checkpoint_to_go_on_from(file: Path) -> tuple[Path, int] | None:
+    """`file` and the optimizer steps behind it; None where there is none, or (told) none that can be read."""
+    if not file.exists():
+        return None
+    try:
+        step = torch.load(file, weights_only=True, mmap=True)["global_step"]
+    except Exception as error:
+        log.warning(f"{file} cannot be read ({' '.join(str(error).split())[:80]}): the run starts anew.")
+        return None
+    log.info(f"Going on from step {step:,} ({file}).")
+    return file, step

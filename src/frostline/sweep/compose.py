@@ -1,0 +1,78 @@
+"""A sweep's cells as Hydra will compose them: what varies, what each is called, and its configuration."""
+
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, ValueType
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from frostline.errors import InputError
+
+
+def is_basic(config: DictConfig) -> bool:
+    """Whether the sweep is every combination of the values given; other sweepers choose as they go."""
+    return "basic" in config.hydra.sweeper._target_.lower()
+
+
+def axes(config: DictConfig) -> tuple[dict[str, list[str]], list[str]]:
+    """Keys that the sweep varies, with their values, and keys that it fixes."""
+    overrides = {override.key_or_group: override for override in _overrides(config)}
+    swept = {key: _values(override) for key, override in overrides.items() if override.is_sweep_override()}
+    return swept, [key for key in overrides if key not in swept]
+
+
+def prepare(config: DictConfig) -> None:
+    """Name each cell by what differs between cells, and let one trunk pass serve all of their depths."""
+    swept, fixed = axes(config)
+    if not swept:
+        return
+    with read_write(config.hydra.job.config.override_dirname):
+        config.hydra.job.config.override_dirname.exclude_keys += [*fixed, "trunk.also"]
+    excluded = ",".join(config.hydra.job.config.override_dirname.exclude_keys)
+    _add(config, f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]")
+    if "trunk" not in {*swept, *fixed}:
+        _add(config, f"++trunk.also=[{','.join(_depths(swept))}]")
+
+
+def cells(config: DictConfig) -> dict[Path, DictConfig]:
+    """Folder → configuration of each cell of a basic sweep; InputError where two would share a folder."""
+    loader = GlobalHydra.instance().config_loader()
+    found: dict[Path, DictConfig] = {}
+    for number, overrides in enumerate(BasicSweeper.split_arguments(_overrides(config), None)[0]):
+        cell = loader.load_sweep_config(config, overrides)
+        with open_dict(cell):
+            cell.hydra.job.num = number
+        folder = Path(cell.hydra.sweep.dir) / cell.hydra.sweep.subdir
+        if folder in found:
+            raise InputError(f"two cells of the sweep are called {folder.name}: give each value of an option once")
+        found[folder] = cell
+    return found
+
+
+def _overrides(config: DictConfig) -> list[Override]:
+    """As Hydra's sweeper has them: the command line takes the place of the sweeper's own parameters."""
+    params = OmegaConf.to_container(config.hydra.sweeper, resolve=True).get("params") or {}
+    given = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    return list({override.get_key_element(): override for override in parser.parse_overrides(given)}.values())
+
+
+def _values(override: Override) -> list[str]:
+    """What a sweep gives a key; nothing for a range that a sweeper draws from."""
+    if override.is_discrete_sweep() or override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+        return list(override.sweep_string_iterator())
+    return []
+
+
+def _add(config: DictConfig, override: str) -> None:
+    """One more override for every cell; this list is what Hydra composes each of them from."""
+    with read_write(config.hydra.overrides):
+        config.hydra.overrides.hydra.append(override)
+
+
+def _depths(swept: dict[str, list[str]]) -> list[str]:
+    """The freeze policies of all cells by name."""
+    names = [name for name in swept.get("freeze", []) if name != "top"]
+    return names + [f"top{n}" for n in swept.get("freeze.n", [])]

@@ -63,9 +63,10 @@ def _attempt(cfg: DictConfig, folder: Path, started: float) -> float:
     """Train, and record how it went."""
     try:
         _stop_on_sigterm()
-        from frostline.train import train  # imports torch: a second or more
+        from frostline import ranks, train  # imports torch: a second or more
 
-        score = train(cfg, folder, started)
+        devices = ranks.count(cfg)
+        score = train.train(cfg, folder, started) if devices == 1 else ranks.train(cfg, folder, started, devices)
     except Exception as error:
         raise _recorded(folder, slip(error)) from error
     except BaseException as stop:  # Ctrl-C, SIGTERM, or the SystemExit that Lightning makes of it

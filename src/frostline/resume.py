@@ -36,6 +36,8 @@ class LastCheckpoint(Checkpoint):
             # Lightning restores the loader's place, too, but not where the schedule asked for its length before.
             trainer.train_dataloader.load_state_dict(self._restored["loader"])
             set_random_state(self._restored["random"])
+        if trainer.global_rank > 0:  # dropout of its own; rank 0's is what a checkpoint holds
+            torch.manual_seed(trainer.global_step * trainer.world_size + trainer.global_rank)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         due = time.monotonic() - self._written >= self.seconds

@@ -75,17 +75,19 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
 
     with clock.phase("results"):
         metrics = final_metrics({**validation, **trainer.callback_metrics})
-        results.save_model(network, tokenizer, data.max_length, folder / "model")
-        if cfg.test:
-            keep_test(classifier, trainer, data, folder)
+        if trainer.is_global_zero:
+            results.save_model(network, tokenizer, data.max_length, folder / "model")
+            if cfg.test:
+                keep_test(classifier, trainer, data, folder)
         summary = summarise(cfg, data, classifier, trainer, freeze, metrics)
         log_hparams(trainer, summary)
     seconds = clock.report()
-    summary["timing"] = {**seconds, **speeds(classifier, seconds["fit_seconds"])}
-    ledger.write_json(folder / ledger.METRICS, summary)
-    if not cfg.keep_checkpoints:
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    say_where(summary, folder)
+    summary["timing"] = {**seconds, **speeds(classifier, trainer, seconds["fit_seconds"])}
+    if trainer.is_global_zero:
+        ledger.write_json(folder / ledger.METRICS, summary)
+        if not cfg.keep_checkpoints:
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        say_where(summary, folder)
     return metrics["val/f1"]
 
 
@@ -95,8 +97,6 @@ def check(cfg: DictConfig) -> None:
         raise InputError(
             f"resume={cfg.resume} is not a file: give a checkpoint, such as outputs/…/checkpoints/last.ckpt"
         )
-    if cfg.trainer.devices != 1:
-        raise InputError(f"trainer.devices={cfg.trainer.devices}: a run uses one device: use trainer.devices=1")
     minutes = cfg.trainer.checkpoint_minutes
     if not isinstance(minutes, int | float) or not minutes >= 0:
         raise InputError(f"trainer.checkpoint_minutes={minutes}: use a number of minutes, 0 or more")
@@ -233,7 +233,7 @@ def keep_test(classifier: Classifier, trainer: Trainer, data: TextData, folder: 
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_text("test/examples", results.example_markdown(shown))
-            matrix = results.confusion_figure(classifier.confusion.compute().cpu(), names)
+            matrix = results.confusion_figure(classifier.test_confusion, names)
             logger.experiment.add_figure("test/confusion", matrix)
 
 
@@ -260,6 +260,7 @@ def summarise(
         "parameters": parameter_counts(classifier.network.named_parameters()),
         "timing": {},
         "memory": {"peak_bytes": memory.peak_bytes(device), "device": device_name(device)},
+        "devices": trainer.world_size,
         "examples": {split: len(labels) for split, labels in data.labels.items()},
         "versions": results.versions(),
     }
@@ -270,9 +271,12 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def speeds(classifier: Classifier, seconds: float) -> dict[str, float]:
-    """Texts and tokens trained on per second of fitting, padding not counted."""
-    texts, tokens = classifier.trained_texts, int(classifier.trained_tokens)
+def speeds(classifier: Classifier, trainer: Trainer, seconds: float) -> dict[str, float]:
+    """Texts and tokens trained on per second of fitting, on all devices together, padding not counted."""
+    counts = torch.tensor(
+        [classifier.trained_texts, int(classifier.trained_tokens)], device=trainer.strategy.root_device
+    )
+    texts, tokens = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
     return {"samples_per_second": round(texts / seconds, 2), "tokens_per_second": round(tokens / seconds, 1)}
 
 

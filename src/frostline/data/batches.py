@@ -10,6 +10,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedTokenizerBase
 
+from frostline.errors import InputError
+
 
 @dataclass(frozen=True)
 class TokenizedTexts(Dataset):
@@ -92,15 +94,36 @@ def _flat(lists: pa.Array) -> np.ndarray:
     return lists.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
 
 
+@dataclass(frozen=True)
+class Share:
+    """The part of each batch that is one device's: every `of`-th text, from its `rank` on."""
+
+    rank: int = 0
+    of: int = 1
+
+    def __call__(self, batch: Sequence[int]) -> list[int]:
+        """Positions of this device's texts."""
+        return list(batch[self.rank :: self.of])
+
+
 class BucketedBatches(Sampler[list[int]]):
     """Lists of positions, each text once an epoch, texts of like length together.
 
     A seeded shuffle is cut into windows of `window` batches; each window is sorted by length and cut into batches,
     and the batches are shuffled. A window of one batch is plain random order. The order depends on `seed` and the
-    epoch alone. The next pass leaves out the first `skip` batches.
+    epoch alone; of each batch, `share` is given out, so the number of devices does not change what a step learns
+    from. The next pass leaves out the first `skip` batches.
     """
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, window: int = 50) -> None:
+    def __init__(
+        self, lengths: np.ndarray, batch_size: int, seed: int, window: int = 50, share: Share | None = None
+    ) -> None:
+        self.share = share or Share()
+        if min(len(lengths), batch_size) < self.share.of:
+            raise InputError(
+                f"{len(lengths):,} texts in batches of {batch_size} are too few for {self.share.of} devices: "
+                "use fewer trainer.devices, or a larger data.batch_size"
+            )
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
@@ -113,7 +136,8 @@ class BucketedBatches(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)
+        full, left = divmod(len(self.lengths), self.batch_size)
+        return full + (left >= self.share.of)
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
@@ -124,16 +148,18 @@ class BucketedBatches(Sampler[list[int]]):
             part = order[start : start + span]
             part = part[np.argsort(self.lengths[part], kind="stable")]
             batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
+        if len(batches[-1]) < self.share.of:  # each device needs a text
+            batches[-2:] = [np.concatenate(batches[-2:])]
         skip, self.skip = self.skip, 0
         for i in rng.permutation(len(batches))[skip:]:
-            yield batches[i].tolist()
+            yield self.share(batches[i].tolist())
 
 
 class SortedBatches(Sampler[list[int]]):
-    """Lists of positions from the longest text to the shortest: least padding, and memory peaks first."""
+    """Lists of positions from the longest text to the shortest, or `share` of them: least padding, peaks first."""
 
-    def __init__(self, lengths: np.ndarray, batch_size: int) -> None:
-        self.order = np.argsort(-lengths, kind="stable")
+    def __init__(self, lengths: np.ndarray, batch_size: int, share: Share | None = None) -> None:
+        self.order = (share or Share())(np.argsort(-lengths, kind="stable"))
         self.batch_size = batch_size
 
     def __len__(self) -> int:
@@ -141,7 +167,7 @@ class SortedBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         for start in range(0, len(self.order), self.batch_size):
-            yield self.order[start : start + self.batch_size].tolist()
+            yield [int(position) for position in self.order[start : start + self.batch_size]]
 
 
 def loader(texts: Dataset, batches: Sampler[list[int]], kind: type[DataLoader] = DataLoader) -> DataLoader:

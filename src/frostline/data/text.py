@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedTokenizerBase
 
 from frostline.data import source
-from frostline.data.batches import BucketedBatches, ResumableLoader, SortedBatches, TokenizedTexts, loader
+from frostline.data.batches import BucketedBatches, ResumableLoader, Share, SortedBatches, TokenizedTexts, loader
 from frostline.data.labels import LabelCoder, stratified_sample
 from frostline.errors import InputError
 
@@ -198,7 +198,7 @@ class TextData(LightningDataModule):
         texts = self._batched.get("train", self.tokens("train"))
         # On few texts a window over all of them would put the same texts into one batch at every epoch.
         window = min(WINDOW_BATCHES, max(1, len(texts) // (4 * self.batch_size))) if self.bucket else 1
-        batches = BucketedBatches(texts.lengths, self.batch_size, self.seed, window)
+        batches = BucketedBatches(texts.lengths, self.batch_size, self.seed, window, self._share())
         return loader(texts, batches, ResumableLoader)
 
     def val_dataloader(self) -> DataLoader:
@@ -209,7 +209,11 @@ class TextData(LightningDataModule):
 
     def _eval_loader(self, split: str) -> DataLoader:
         texts = self._batched.get(split, self.tokens(split))
-        return loader(texts, SortedBatches(texts.lengths, EVAL_BATCH_FACTOR * self.batch_size))
+        return loader(texts, SortedBatches(texts.lengths, EVAL_BATCH_FACTOR * self.batch_size, self._share()))
+
+    def _share(self) -> Share:
+        """This process's part of each batch."""
+        return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else Share()
 
 
 def _encode(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import (
     BinaryF1Score,
     MulticlassAccuracy,
@@ -38,7 +38,8 @@ class Classifier(LightningModule):
 
     Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). Where `kept`
     stands for `input_ids`, `rest` makes logits of it and the mask: the part of `network` that trains. After testing,
-    `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order.
+    `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order, and `test_confusion` (labels,
+    labels) has a row for each true label.
     """
 
     def __init__(
@@ -54,9 +55,11 @@ class Classifier(LightningModule):
         labels = network.config.num_labels
         self.val_quality = quality(labels, "val/")
         self.test_quality = quality(labels, "test/")
+        self.mean_loss = MeanMetric()
         self.confusion = MulticlassConfusionMatrix(labels)
         self.test_logits = torch.empty(0, labels)
         self.test_labels = torch.empty(0, dtype=torch.long)
+        self.test_confusion = torch.zeros(labels, labels, dtype=torch.long)
         self.trained_texts = 0
         self.trained_tokens: int | torch.Tensor = 0
         self.validated_step: int | None = None
@@ -137,11 +140,10 @@ class Classifier(LightningModule):
     # Evaluation
 
     def validation_step(self, batch: dict[str, torch.Tensor], step: int) -> None:
-        self._evaluate(batch, self.val_quality, "val/loss")
+        self._evaluate(batch, self.val_quality)
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict(self.val_quality.compute(), prog_bar=True)
-        self.val_quality.reset()
+        self._log_quality(self.val_quality, "val/loss")
         self.validated_step = self.trainer.global_step
 
     def on_validation_end(self) -> None:
@@ -166,21 +168,34 @@ class Classifier(LightningModule):
             setattr(self, name, value)
 
     def test_step(self, batch: dict[str, torch.Tensor], step: int) -> None:
-        logits = self._evaluate(batch, self.test_quality, "test/loss")
+        logits = self._evaluate(batch, self.test_quality)
         self.confusion.update(logits.argmax(-1), batch["labels"])
         self._outputs.append((batch["index"].cpu(), logits.cpu(), batch["labels"].cpu()))
 
     def on_test_epoch_end(self) -> None:
-        self.log_dict(self.test_quality.compute())
-        self.test_quality.reset()
-        index, logits, labels = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
+        self._log_quality(self.test_quality, "test/loss")
+        outputs = self._of_all_ranks(self._outputs)
+        index, logits, labels = (torch.cat(parts) for parts in zip(*outputs, strict=True))
         self._outputs.clear()
+        self.test_confusion = self.confusion.compute().cpu()
         order = index.argsort()
         self.test_logits, self.test_labels = logits[order], labels[order]
 
-    def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection, name: str) -> torch.Tensor:
+    def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection) -> torch.Tensor:
         logits = self(batch)
-        loss = F.cross_entropy(logits, batch["labels"])
-        self.log(name, loss, on_epoch=True, batch_size=len(batch["labels"]))
+        self.mean_loss.update(F.cross_entropy(logits, batch["labels"]), len(batch["labels"]))
         metrics.update(logits.argmax(-1), batch["labels"])
         return logits
+
+    def _log_quality(self, metrics: MetricCollection, loss: str) -> None:
+        """The metrics over all texts, on every device alike; the next evaluation counts from zero."""
+        self.log_dict({**metrics.compute(), loss: self.mean_loss.compute()}, prog_bar=True)
+        metrics.reset(), self.mean_loss.reset()
+
+    def _of_all_ranks(self, parts: list) -> list:
+        """The parts that each process has, together."""
+        if self.trainer.world_size == 1:
+            return parts
+        gathered: list[list] = [[] for _ in range(self.trainer.world_size)]
+        torch.distributed.all_gather_object(gathered, parts)
+        return [part for found in gathered for part in found]

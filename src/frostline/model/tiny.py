@@ -31,6 +31,7 @@ class Tiny:
     hidden: int = 32
     vocabulary: int = 2000
     max_length: int = 128
+    dropout: float | None = None  # null: the family's own
     describe: bool = False
 
     def tokenizer(self, texts: Sequence) -> PreTrainedTokenizerBase:
@@ -77,6 +78,8 @@ class Tiny:
             label2id={label: i for i, label in enumerate(labels)},
         )
         config.name_or_path = f"tiny {self.name_or_path}"
+        if self.dropout is not None:
+            config.update({k: self.dropout for k, v in config.to_dict().items() if "dropout" in k and v is not None})
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return AutoModelForSequenceClassification.from_config(config)

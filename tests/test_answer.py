@@ -128,6 +128,18 @@ def test_one_depth_has_nothing_to_be_compared_with(tmp_path):
     )
 
 
+def test_runs_that_learned_nothing_are_no_answer(tmp_path):
+    for freeze in ("none", "head"):
+        write_cell(tmp_path / freeze, freeze, predicted=np.zeros(400, int))
+    found, text = one(tmp_path)
+    assert found.chosen is None
+    assert text.startswith("On reviews no depth has learned anything: every run gives all test texts the same label;")
+    write_cell(tmp_path / "top2", "top2", predicted=wrong_in(1, 2, 3))
+    found, text = one(tmp_path)
+    assert found.chosen.name == "top2"
+    assert found.constant == ("none", "head")
+
+
 def test_without_full_fine_tuning_it_says_so(tmp_path):
     _, text = one(write_sweep(tmp_path, {"top4": 0.1, "head": 0.4}))
     assert text.endswith("; full fine-tuning (freeze=none) was not run.")

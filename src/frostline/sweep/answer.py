@@ -16,7 +16,7 @@ from frostline.sweep.runs import Cell
 SEED = 0
 ENOUGH, WORSE, OPEN = "enough", "worse", "open"
 # Why there is no verdict at all.
-UNTESTED, ALONE, UNPAIRED, APART = "untested", "alone", "unpaired", "apart"
+UNTESTED, ALONE, UNPAIRED, APART, UNLEARNED = "untested", "alone", "unpaired", "apart", "unlearned"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Answer:
     """What one comparison says: `best` by mean F1, a verdict on every other depth, cheapest first.
 
     `missing` says why there is no verdict; `apart` names depths that were tested on other texts than the rest and
-    `without` those that left no predictions: neither is compared.
+    `without` those that left no predictions: neither is compared. `constant` names depths all of whose runs give every
+    test text the same label.
     """
 
     group: Group
@@ -58,6 +59,7 @@ class Answer:
     texts: int = 0
     apart: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    constant: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> list[Verdict]:
@@ -96,9 +98,18 @@ def answer(group: Group, predictions: Mapping[Path, Predictions], margin: float)
     paired = [depth for depth in by_mean if depth.name in found]
     if len(paired) < 2:
         return Answer(group, margin, best, missing=APART if apart else UNPAIRED, apart=apart, without=without)
+    left_out = {"apart": apart, "without": without}
+    same = {name: all(_one_label(predictions[cell.folder]) for cell in cells.values()) for name, cells in found.items()}
+    constant = tuple(name for name, always in same.items() if always)
+    if len(constant) == len(found):
+        return Answer(group, margin, best, missing=UNLEARNED, constant=constant, **left_out)
     best = max(paired, key=lambda depth: (depth.f1.mean, -depth.trainable))
     verdicts, texts = _verdicts(best, paired, found, predictions, margin)
-    return Answer(group, margin, best, verdicts, texts=texts, apart=apart, without=without)
+    return Answer(group, margin, best, verdicts, texts=texts, constant=constant, **left_out)
+
+
+def _one_label(run: Predictions) -> bool:
+    return bool((run.predicted == run.predicted[0]).all())
 
 
 def same_texts(

@@ -1,15 +1,21 @@
-"""What a reader of the figures should know: settings chosen, what is untested, which devices, one learning rate."""
+"""What a reader of the figures should know: settings chosen, what is untested or constant, devices, learning rates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from frostline.sweep.answer import Answer
 from frostline.sweep.compare import Group
 from frostline.sweep.runs import rate
 
 
-def notes(groups: Iterable[Group]) -> list[str]:
+def notes(answers: Sequence[Answer]) -> list[str]:
     """A sentence for each thing worth knowing about the groups."""
-    groups = list(groups)
-    return [note for group in groups for note in _about(group)] + shared_rate(groups)
+    groups = [answer.group for answer in answers]
+    constant = [
+        f"{answer.group.data}: every run of freeze={', '.join(answer.constant)} gives all test texts the same label."
+        for answer in answers
+        if answer.constant and not answer.missing
+    ]
+    return [note for group in groups for note in _about(group)] + constant + shared_rate(groups)
 
 
 def _about(group: Group) -> list[str]:
@@ -40,8 +46,14 @@ def shared_rate(found: Iterable[Group]) -> list[str]:
         if len(group.depths) > 1 and len(rates) == 1 and None not in rates:
             by_rate.setdefault(rate(rates.pop()), []).append(group.data)
     return [
-        f"On {' and '.join(dict.fromkeys(data))} all depths were trained at one learning rate, {lr}, which favours "
+        f"On {_listed(dict.fromkeys(data))} all depths were trained at one learning rate, {lr}, which favours "
         "some of them: a head trained at 2e-5 looks far worse than it is (on MiniLM's features F1 0.51 against 0.67 at "
         "1e-3). experiment=depth_study compares each depth at its own best rate."
         for lr, data in by_rate.items()
     ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -3,7 +3,7 @@
 import math
 import re
 
-from frostline.sweep.answer import ALONE, APART, UNPAIRED, UNTESTED, Answer, Verdict
+from frostline.sweep.answer import ALONE, APART, UNLEARNED, UNPAIRED, UNTESTED, Answer, Verdict
 from frostline.sweep.compare import FULL, Depth
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -44,6 +44,11 @@ def _missing(answer: Answer) -> str:
     if answer.missing == ALONE:
         seeds = _count(best.f1.count, "seed")
         return f"there is nothing to compare: freeze={best.name} alone was tested, F1 {best.f1} over {seeds}"
+    if answer.missing == UNLEARNED:
+        return (
+            "no depth has learned anything: every run gives all test texts the same label; train for more steps or at "
+            "a higher learning rate"
+        )
     why = {
         APART: f"the depths ({', '.join(answer.apart)}) were tested on different texts, which cannot be paired",
         UNPAIRED: "too few runs left their predictions (predictions.parquet) for a comparison text by text",

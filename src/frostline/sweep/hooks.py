@@ -1,5 +1,6 @@
 """What happens around a run or a sweep, as a Hydra callback: refuse a used folder, count the cells, show the table."""
 
+import contextlib
 import math
 import sys
 import time
@@ -12,8 +13,8 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from frostline.display import rendered
-from frostline.sweep import ledger, table
+from frostline.errors import InputError
+from frostline.sweep import ledger, report
 
 
 class SweepHooks(Callback):
@@ -53,11 +54,10 @@ class SweepHooks(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
-        rows = table.collect([sweep])
-        table.write_csv(rows, sweep / "sweep.csv")
-        if rows:
-            print(rendered(table.summary(rows)).rstrip())
-        print(f"Every cell: {sweep / 'sweep.csv'} · curves: tensorboard --logdir {sweep}")
+        with contextlib.suppress(InputError):  # no cell has results: what failed is told below
+            print(report.write([sweep], sweep).text())
+            print(f"\nThe page: {sweep / report.PAGE} · every cell: {sweep / report.CSV}")
+        print(f"Curves: tensorboard --logdir {sweep}")
         failed = [folder for folder in ledger.cells(sweep) if ledger.state(folder)["state"] != ledger.FINISHED]
         if failed:
             for folder in failed:

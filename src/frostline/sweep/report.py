@@ -65,11 +65,15 @@ class Report:
         return "\n\n".join([*lines, "\n".join(self.sentences), *(["\n".join(self.notes)] if self.notes else [])])
 
     def markdown(self) -> str:
-        """The tables, the answer and the notes."""
+        """The answer, the tables and the notes."""
+        return "\n\n".join(self.markdown_parts().values())
+
+    def markdown_parts(self) -> dict[str, str]:
+        """The same by name; no notes where there are none."""
         from frostline.sweep.formats import escaped, markdown
 
-        notes = "\n".join(f"- {escaped(note)}" for note in self.notes)
-        return "\n\n".join([*map(escaped, self.sentences), markdown(self.groups), *([notes] if notes else [])])
+        answer, notes = "\n\n".join(map(escaped, self.sentences)), "\n".join(f"- {escaped(n)}" for n in self.notes)
+        return {"answer": answer, "table": markdown(self.groups), **({"notes": notes} if notes else {})}
 
     def latex(self) -> str:
         from frostline.sweep.formats import latex
@@ -116,8 +120,7 @@ def write(folders: Sequence[Path], out: Path, margin: float = MARGIN) -> Report:
         out.mkdir(parents=True, exist_ok=True)
         replace(out / PAGE, report.html())
         replace(out / CSV, report.csv())
-        texts = {"answer": "\n\n".join(report.sentences), "table": report.markdown()}
-        events.write(out, texts, report.pictures)
+        events.write(out, report.markdown_parts(), report.pictures)
     return report
 
 

@@ -7,10 +7,10 @@ import shutil
 from rich.console import Console, RenderableType
 
 
-def rendered(what: RenderableType) -> str:
-    """The lines that the terminal would show, without colours."""
+def rendered(what: RenderableType, least: int = 100) -> str:
+    """The lines that a terminal of `least` columns or more would show, without colours."""
     stream = io.StringIO()
-    width = max(100, shutil.get_terminal_size().columns)
+    width = max(least, shutil.get_terminal_size().columns)
     Console(file=stream, width=width, color_system=None).print(what)
     return stream.getvalue()
 

@@ -1,1 +1,1 @@
-"""Sweeps: which cells are done, how they are named, and what they show together; reads only files that runs left."""
+"""Sweeps: which cells there are, what each is called, which are done, and what happens around them."""

@@ -13,9 +13,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from frostline.cell import STOPPED, slip
-from frostline.display import rendered
 from frostline.errors import InputError, one_line
-from frostline.sweep import compose, ledger, table
+from frostline.report import assemble as report
+from frostline.sweep import compose, ledger
 from frostline.sweep.identity import identify, settings
 
 SWEEP = "sweep.json"
@@ -73,11 +73,12 @@ class SweepHooks(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
-        rows = table.collect([sweep])
-        table.write_csv(rows, sweep / "sweep.csv")
-        if rows:
-            print(rendered(table.summary(rows)).rstrip())
-        print(f"Every cell: {sweep / 'sweep.csv'} · curves: tensorboard --logdir {sweep}")
+        try:
+            print(report.write([sweep], sweep).text())
+            print(f"\nThe page: {sweep / report.PAGE} · every cell: {sweep / report.CSV}")
+        except InputError as error:  # no cell has results, or the folder cannot be written
+            print(error, file=sys.stderr)
+        print(f"Curves: tensorboard --logdir {sweep}")
         _end_with_failures(sweep, self.cells or ledger.cells(sweep))
 
 

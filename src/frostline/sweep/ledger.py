@@ -47,7 +47,7 @@ def record(folder: Path, state: str, reason: str | None = None, **facts: object)
 def state(folder: Path) -> dict[str, Any] | None:
     """What was recorded last, or None for a folder that holds no run; a run whose process died is interrupted."""
     found = read_json(folder / STATE)
-    if found and found["state"] == RUNNING and not _held(folder):
+    if isinstance(found, dict) and found.get("state") == RUNNING and not _held(folder):
         found = {**found, "state": INTERRUPTED, "reason": KILLED}
     return found
 

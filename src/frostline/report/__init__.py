@@ -1,0 +1,1 @@
+"""What runs left → the answer: tables, a paired bootstrap, pictures, one page; reads files alone."""

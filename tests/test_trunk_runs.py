@@ -55,6 +55,15 @@ def test_a_second_run_reads_what_the_first_kept_and_gives_the_same_digits(train,
     assert len(entries(tmp_path)) == 6
 
 
+def test_the_order_of_a_sweeps_depths_does_not_matter(train, metrics, tmp_path):
+    """A run that has trained its top layer must not keep that layer's output for a run that has it frozen."""
+    for sweep, depths in {"shallow": "top1,head", "deep": "head,top1"}.items():
+        where = (f"trunk.dir={tmp_path}/{sweep}-trunk", f"hydra.sweep.dir={sweep}")
+        assert train("-m", f"freeze={depths}", "optimizer.lr=2e-3", *where).status == 0
+    for cell in ("freeze=head", "freeze=top1"):
+        assert metrics(f"shallow/{cell}")["metrics"] == metrics(f"deep/{cell}")["metrics"]
+
+
 def test_a_damaged_entry_is_made_anew_with_one_line(train, keep, metrics, tmp_path):
     assert train("freeze=top1", keep, "hydra.run.dir=a").status == 0
     for file in (tmp_path / "trunk").glob("*/values.bin"):

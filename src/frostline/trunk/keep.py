@@ -143,10 +143,9 @@ class Trunk:
     def _facts(self) -> dict[Boundary, dict[str, object]]:
         """For each boundary what decides its outputs, besides the texts."""
         config = {k: v for k, v in self.network.config.to_dict().items() if k not in NOT_THE_TRUNKS}
-        parameters = list(self.network.named_parameters())
         return {
             at: {
-                "weights": fingerprint((name, p) for name, p in parameters if self._below(name, at)),
+                "weights": self._weights(at),
                 "config": config,
                 "boundary": at,
                 "per_text": self.per_text(at),
@@ -155,6 +154,10 @@ class Trunk:
             }
             for at in self.boundaries
         }
+
+    def _weights(self, at: Boundary) -> str:
+        """A hash of the weights below a boundary as they are now."""
+        return fingerprint((name, p) for name, p in self.network.named_parameters() if self._below(name, at))
 
     def keys(self, texts: TokenizedTexts) -> dict[Boundary, str]:
         """The cache's key for these texts at each boundary."""
@@ -193,8 +196,13 @@ class Trunk:
             with ExitStack() as locks:
                 for name in sorted(keys.values()):  # in one order everywhere, so that nobody waits in a circle
                     locks.enter_context(store.lock(name))
-                # Another process may have filled some of them while this one waited.
-                missing = {at: name for at, name in keys.items() if not store.has(name)}
+                # Another process may have filled some of them while this one waited, and training may have changed
+                # layers that are frozen at a boundary of another run.
+                missing = {
+                    at: name
+                    for at, name in keys.items()
+                    if not store.has(name) and (at == self.at or self._weights(at) == self._facts[at]["weights"])
+                }
                 entry = self._filled(texts, missing).get(self.at) or store.get(keys[self.at])
         return KeptTexts(texts, entry.values, self.per_text(self.at))
 

@@ -63,14 +63,15 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
             data.replace("train", trunk.outputs(data.tokens("train")))
         with clock.phase("validation"):
             data.replace("validation", trunk.outputs(data.tokens("validation")))
+        if cfg.test:
+            with clock.phase("test"):
+                data.replace("test", trunk.outputs(data.tokens("test")))
 
     classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest)
     trainer.fit(classifier, datamodule=data, ckpt_path=earlier[0] if earlier else cfg.resume, weights_only=True)
     validation = load_best(classifier, trainer, data, folder, clock)
     if cfg.test:
         with clock.phase("test"):
-            if trunk:
-                data.replace("test", trunk.outputs(data.tokens("test")))
             trainer.test(classifier, datamodule=data, verbose=False)
 
     with clock.phase("results"):

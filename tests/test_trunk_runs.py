@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from frostline.model.tiny import Tiny
+from frostline.sweep import ledger
 from frostline.trunk.cache import Store
 
 ROOT = Path(__file__).parents[1]
@@ -82,8 +83,7 @@ def test_a_sweep_fills_every_boundary_in_one_pass(train, keep, tmp_path):
     assert len(entries(tmp_path)) == 9  # three boundaries of three splits
     seconds = {
         folder.name: json.loads((folder / "metrics.json").read_text())["timing"]["trunk_seconds"]
-        for folder in (tmp_path / "sweep").iterdir()
-        if folder.is_dir()
+        for folder in ledger.cells(tmp_path / "sweep")
     }
     assert set(seconds) == {f"freeze={f},seed={s}" for f in ("none", "head", "top1", "top2") for s in (1, 2)}
     first = "freeze=head,seed=1"

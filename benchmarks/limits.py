@@ -28,14 +28,14 @@ from hydra.utils import instantiate
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from frostline.data.batches import SortedBatches, loader
+from frostline.data.batches import loader
 from frostline.data.text import TextData
 from frostline.freeze.callback import apply
 from frostline.model import kernels
 from frostline.model.anatomy import max_positions
 from frostline.model.classifier import Classifier
 from frostline.train import load_data, load_model
-from frostline.trunk.keep import FILL_TEXTS
+from frostline.trunk.keep import fill_batches
 from frostline.trunk.split import Rest, boundary, trunk_outputs
 
 ROOT = Path(__file__).parents[1]
@@ -95,7 +95,7 @@ def gigaflops(data_folder: Path, freeze: str) -> tuple[float, float]:
         return 0.0, counted(step(Classifier(network, instantiate(cfg.optimizer))), data.train_dataloader())
     at = boundary(policy.trains(anatomy), anatomy)
     texts = replace(data.tokens("train"), pad_to_multiple_of=1)
-    filling = loader(texts, SortedBatches(texts.lengths, FILL_TEXTS["cpu"]))
+    filling = loader(texts, fill_batches(texts, torch.device("cpu")))
     trunk = counted(lambda batch: trunk_outputs(network, anatomy, [at], batch), filling)
     classifier = Classifier(network, instantiate(cfg.optimizer), Rest(network, anatomy, at))
 

@@ -156,18 +156,27 @@ class BucketedBatches(Sampler[list[int]]):
 
 
 class SortedBatches(Sampler[list[int]]):
-    """Lists of positions from the longest text to the shortest, or `share` of them: least padding, peaks first."""
+    """Lists of positions from the longest text to the shortest, or `share` of them: least padding, peaks first.
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, share: Share | None = None) -> None:
-        self.order = (share or Share())(np.argsort(-lengths, kind="stable"))
-        self.batch_size = batch_size
+    A batch holds `batch_size` texts, but of long ones only as many as take `max_tokens` together, padding included.
+    """
+
+    def __init__(
+        self, lengths: np.ndarray, batch_size: int, share: Share | None = None, max_tokens: int | None = None
+    ) -> None:
+        order = (share or Share())(np.argsort(-lengths, kind="stable").tolist())
+        self.batches: list[list[int]] = []
+        start = 0
+        while start < len(order):
+            size = batch_size if max_tokens is None else min(batch_size, max(1, max_tokens // lengths[order[start]]))
+            self.batches.append(order[start : start + size])
+            start += size
 
     def __len__(self) -> int:
-        return -(-len(self.order) // self.batch_size)
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for start in range(0, len(self.order), self.batch_size):
-            yield [int(position) for position in self.order[start : start + self.batch_size]]
+        return iter(self.batches)
 
 
 def loader(texts: Dataset, batches: Sampler[list[int]], kind: type[DataLoader] = DataLoader) -> DataLoader:

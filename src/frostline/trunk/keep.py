@@ -37,8 +37,8 @@ from frostline.trunk.split import FEATURES, Boundary, NoTrunkError, Rest, bounda
 
 log = logging.getLogger(__name__)
 
-FILL_TEXTS = {"cpu": 32}  # of one length or nearly so
-FILL_TEXTS_ELSEWHERE = 256
+FILL_TEXTS, FILL_TEXTS_ON_CPU = 256, 64  # of one length or nearly so
+FILL_TOKENS = 8192  # together: longer texts come in smaller batches
 SHARE_OF_FREE_DISK = 4  # the budget is a quarter of it
 TORCH_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 TOLERANCE = 1e-4  # between the whole classifier's logits and those of trunk and rest, both in fp32
@@ -229,7 +229,7 @@ class Trunk:
                 at: stack.enter_context(self.cache.store.create(name, self.plan(texts, at)))
                 for at, name in keys.items()
             }
-            batches = SortedBatches(texts.lengths, FILL_TEXTS.get(self.device.type, FILL_TEXTS_ELSEWHERE))
+            batches = fill_batches(texts, self.device)
             for positions in track(batches, description="Trunk", total=len(batches), transient=True):
                 rows, source, mask = texts.layout(positions)
                 batch = {name: tensor.to(self.device) for name, tensor in texts[positions].items()}
@@ -253,6 +253,13 @@ class Trunk:
                 "use trunk.dtype=fp32, or trunk=none"
             )
         return rounded.cpu().numpy()
+
+
+def fill_batches(texts: TokenizedTexts, device: torch.device) -> SortedBatches:
+    """The batches of a pass that fills the cache: large, since it keeps no gradients."""
+    if device.type == "cpu":
+        return SortedBatches(texts.lengths, FILL_TEXTS_ON_CPU, max_tokens=FILL_TOKENS)
+    return SortedBatches(texts.lengths, FILL_TEXTS, max_tokens=FILL_TOKENS * FILL_TEXTS // FILL_TEXTS_ON_CPU)
 
 
 def open_trunk(

@@ -1,5 +1,7 @@
 """Batches: every text once an epoch, in a seeded order, with little padding, as the tokenizer itself pads."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from pytorch_lightning import LightningModule, Trainer
 from transformers import PreTrainedTokenizerBase
 
-from frostline.data.batches import BucketedBatches, SortedBatches, TokenizedTexts, loader
+from frostline.data.batches import BucketedBatches, Share, SortedBatches, TokenizedTexts, loader
 from frostline.data.text import TextData
+from frostline.errors import InputError
 from frostline.model.tiny import Tiny
 
 PAIRS = [(f"first {'word ' * (i % 7)}", f"second {'more ' * (i % 4)}text {i}") for i in range(40)]
@@ -151,3 +154,29 @@ def test_batches_are_what_the_tokenizer_pads(columns: str | list[str], family: s
             cut = slice(padding, None) if family == "xlnet" else slice(longest)
             assert torch.equal(batch[name], expected[name][:, cut]), name
         assert torch.equal(batch["labels"], batch["index"] % 2)
+
+
+def test_long_texts_come_in_smaller_batches():
+    lengths = np.array([3, 50, 4, 40, 5, 200, 6])
+    batches = list(SortedBatches(lengths, 3, max_tokens=100))
+    assert batches == [[5], [1, 3], [6, 4, 2], [0]]
+    assert len(SortedBatches(lengths, 3, max_tokens=100)) == 4
+
+
+@pytest.mark.parametrize("devices", [2, 3])
+def test_devices_share_each_batch_and_every_text_comes_once(devices):
+    lengths = np.random.default_rng(0).integers(2, 40, 49)
+    alone = list(BucketedBatches(lengths, 8, seed=1, window=2))
+    shares = [list(BucketedBatches(lengths, 8, 1, 2, Share(rank, devices))) for rank in range(devices)]
+    assert {len(share) for share in shares} == {len(shares[0])}
+    assert len(BucketedBatches(lengths, 8, 1, 2, Share(0, devices))) == len(shares[0])
+    together = [sorted(chain.from_iterable(share[i] for share in shares)) for i in range(len(shares[0]))]
+    assert all(part for share in shares for part in share), "each device needs a text"
+    assert sorted(chain.from_iterable(together)) == list(range(49))
+    # Forty-nine texts leave one for the last batch: too few to share, so it joins another.
+    assert len([batch for batch in together if batch in [sorted(b) for b in alone]]) >= len(alone) - 2
+
+
+def test_too_few_texts_for_the_devices_are_told():
+    with pytest.raises(InputError, match=r"3 texts in batches of 16 are too few for 4 devices: use fewer"):
+        BucketedBatches(np.array([3, 4, 5]), 16, 0, share=Share(0, 4))

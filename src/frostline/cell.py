@@ -18,12 +18,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 
+from frostline import places
 from frostline.errors import InputError, one_line
-from frostline.sweep import ledger, names
+from frostline.sweep import ledger, names, presets
 from frostline.sweep.identity import identify
 
 log = logging.getLogger(__name__)
 names.register()
+presets.register()
 
 STOPPED = ".stopped"  # in a sweep's folder: a cell failed, and sweep.fail_fast wants no more of them
 
@@ -63,10 +65,13 @@ def _attempt(cfg: DictConfig, folder: Path, started: float) -> float:
     """Train, and record how it went."""
     try:
         _stop_on_sigterm()
-        from frostline import ranks, train  # imports torch: a second or more
+        launcher = OmegaConf.to_container(HydraConfig.get().launcher, resolve=True)
+        with places.place(launcher, cfg.trainer.accelerator, cfg.trainer.devices) as gpu:
+            from frostline import ranks, train  # imports torch: a second or more
 
-        devices = ranks.count(cfg)
-        score = train.train(cfg, folder, started) if devices == 1 else ranks.train(cfg, folder, started, devices)
+            ranks.use(gpu, cfg)
+            devices = ranks.count(cfg)
+            score = train.train(cfg, folder, started) if devices == 1 else ranks.train(cfg, folder, started, devices)
     except Exception as error:
         raise _recorded(folder, slip(error)) from error
     except BaseException as stop:  # Ctrl-C, SIGTERM, or the SystemExit that Lightning makes of it

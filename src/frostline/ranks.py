@@ -42,6 +42,12 @@ def count(cfg: DictConfig) -> int:
     return devices
 
 
+def use(gpu: int | None, cfg: DictConfig) -> None:
+    """Let the run use the GPU with this index alone, where torch can use any."""
+    if gpu is not None and torch.cuda.is_available():
+        cfg.trainer.devices = [gpu]
+
+
 @dataclass(frozen=True)
 class Job:
     """What every rank is told: the run's and Hydra's configurations, where its results go, and when it began."""

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from frostline.cell import STOPPED, slip
 from frostline.errors import InputError, one_line
 from frostline.report import assemble as report
-from frostline.sweep import compose, ledger
+from frostline.sweep import compose, ledger, presets
 from frostline.sweep.identity import identify, settings
 
 SWEEP = "sweep.json"
@@ -40,6 +40,7 @@ class SweepHooks(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
         with _refusing():
+            presets.require(config.hydra.runtime.choices)
             swept = list(compose.axes(config)[0])
             _require_same_sweep(sweep, config, swept)
             compose.prepare(config)
@@ -95,7 +96,7 @@ def _refusing() -> Iterator[None]:
 def _dry_run(cells: dict[Path, DictConfig]) -> None:
     """Show what would run, and end."""
     if not cells:
-        raise InputError("sweep.dry_run=true, but this sweeper chooses its cells as it goes: leave hydra/sweeper=… out")
+        raise InputError("sweep.dry_run=true, but this sweeper chooses its cells as it goes: use sweeper=basic")
     from frostline.plan import show  # imports torch
 
     show(cells)

@@ -1,0 +1,1 @@
+"""Frostline's sweepers, where Hydra looks for plugins."""

@@ -84,7 +84,7 @@ class DepthStudy(BasicSweeper):
         """The combinations of all keys but seed and test; each seed, and test, as overrides."""
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         # The later of two overrides of a key counts, as in Hydra's own sweeper.
-        overrides = {override.get_key_element(): override for override in parser.parse_overrides(given)}
+        overrides = {override.key_or_group: override for override in parser.parse_overrides(given)}
         self.shared = {"trunk.also", *(key for key, each in overrides.items() if not each.is_sweep_override())}
         if RATE in overrides:
             raise InputError(f"{overrides[RATE].input_line}: a depth study chooses it; set {study.FOR_ALL}=[…] instead")
@@ -102,7 +102,7 @@ class DepthStudy(BasicSweeper):
         if depth == "top" and not OmegaConf.is_missing(cfg.freeze, "n"):
             depth = f"top{cfg.freeze.n}"
         grid = study.grid(depth, self.learning_rates, self.by_depth, loader.get_group_options("freeze"))
-        name = ",".join(sorted(o for o in overrides if o.partition("=")[0] not in self.shared))
+        name = ",".join(sorted(o for o in overrides if o.partition("=")[0].lstrip("+~") not in self.shared))
         return Combination(overrides, name or f"freeze={depth}", grid)
 
     def _launch(self, cells: list[list[str]]) -> list[JobReturn]:

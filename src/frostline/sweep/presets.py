@@ -1,5 +1,6 @@
 """What conf/launcher/ and conf/sweeper/ need of Python: this machine's numbers, and a word on missing plugins."""
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ def register() -> None:
     """Make the presets' resolvers known, and the choices of missing plugins, so that `require` can say what to do."""
     for resolver in (machine.cells_at_once, machine.cores_per_cell, gpus_per_cell, show_gpus):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # cells say alike things, and each of them counts
     for plugin in PLUGINS:
         if _missing(plugin):
             for choice in plugin.adds:

@@ -95,6 +95,7 @@ def test_a_run_killed_at_random_moments_of_its_fit_ends_as_one_never_killed(laun
         assert "killed" in ledger.state(tmp_path / "run")["reason"]
     status, out, err = finish(launch(f"freeze={freeze}", *LONG, RUN))
     assert status == 0, err
+    assert "Attempt 4; the one before is interrupted: its process ended without a word" in out
     assert "Going on from step" in out
     assert ledger.state(tmp_path / "run")["attempts"] == 4
     same_results(tmp_path / "whole", tmp_path / "run")

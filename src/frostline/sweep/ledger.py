@@ -1,6 +1,7 @@
 """The state of each run folder: running, finished, failed or interrupted; and who may write into it."""
 
 import json
+import logging
 import os
 import socket
 import time
@@ -12,6 +13,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from frostline.errors import InputError
+
+log = logging.getLogger(__name__)
 
 STATE, METRICS, LOCK = "state.json", "metrics.json", ".hydra/run.lock"
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
@@ -72,6 +75,7 @@ def claim(folder: Path, identity: str, option: str) -> Iterator[dict[str, Any] |
     the folder holds another run or another process is at it. The system frees the hold when the process dies.
     """
     require_same(folder, identity, option)
+    before = state(folder) or {}
     lock = FileLock(folder / LOCK)
     (folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -80,10 +84,12 @@ def claim(folder: Path, identity: str, option: str) -> Iterator[dict[str, Any] |
         raise InputError(f"{folder} is being run by another process: wait for its end, or stop it") from None
     try:
         results = read_json(folder / METRICS)  # written last, and in one step
-        before = read_json(folder / STATE) or {}
         if results is None:
-            record(folder, RUNNING, id=identity, attempts=before.get("attempts", 0) + 1)
-        elif before["state"] != FINISHED:
+            attempts = before.get("attempts", 0)
+            if attempts:
+                log.info(f"Attempt {attempts + 1}; the one before is {before['state']}: {before['reason']}.")
+            record(folder, RUNNING, id=identity, attempts=attempts + 1)
+        elif before.get("state") != FINISHED:
             record(folder, FINISHED)
         yield results
     finally:

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from frostline.sweep import ledger
-from frostline.sweep.hooks import duration
+from frostline.sweep.hooks import duration, seconds_left
 from frostline.sweep.names import LONGEST_BYTES, cell_name
 
 SWEEP = "hydra.sweep.dir=sweep"
@@ -44,6 +45,13 @@ def test_a_sweep_ends_in_a_table_a_csv_and_a_folder_for_each_cell(train, tmp_pat
     assert re.search(r"^ top1 +2e-5 +2 +0\.\d{3} ± ", outcome.out, re.M)
     assert re.search(r"^On files .*\.$", outcome.out, re.M)
     assert (tmp_path / "sweep" / "report.html").exists()
+
+
+def test_the_time_left_counts_each_depth_by_its_own_cost():
+    took = {Path("freeze=none,seed=1"): 60.0, Path("freeze=none,seed=2"): 80.0, Path("freeze=head,seed=1"): 4.0}
+    assert seconds_left([Path("freeze=head,seed=2"), Path("freeze=head,seed=3")], took) == 8
+    assert seconds_left([Path("freeze=none,seed=3")], took) == 70
+    assert seconds_left([Path("freeze=top1,seed=1")], took) == 48
 
 
 def test_the_command_line_takes_the_place_of_an_experiments_own_axes(train, tmp_path):

@@ -3,9 +3,10 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -26,8 +27,8 @@ class SweepHooks(Callback):
 
     def __init__(self) -> None:
         self.cells: list[Path] = []  # known beforehand where the sweeper is Hydra's own
-        self.ran = 0
-        self.started = time.perf_counter()
+        self.seconds: dict[Path, float] = {}  # what each cell took that ran in this process
+        self._began = time.perf_counter()
         self._done_before = False
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
@@ -59,7 +60,10 @@ class SweepHooks(Callback):
         folder = Path(config.hydra.runtime.output_dir)
         if OmegaConf.select(config, "hydra.mode").name != "MULTIRUN" or not (folder / ledger.STATE).exists():
             return
-        self.ran += not self._done_before
+        now = time.perf_counter()
+        if not self._done_before:
+            self.seconds[folder] = now - self._began
+        self._began = now
         number, of = config.hydra.job.num + 1, f"/{len(self.cells)}" if self.cells else ""
         more = " · done before" if self._done_before else self._time_left(config, number)
         print(f"[{number}{of}] {folder.name}: {_outcome(folder)}{more}", flush=True)
@@ -68,9 +72,8 @@ class SweepHooks(Callback):
         side_by_side = "basic" not in config.hydra.launcher._target_.lower()
         if number >= len(self.cells) or side_by_side:
             return ""
-        left = sum(not (folder / ledger.METRICS).exists() for folder in self.cells[number:])
-        seconds = (time.perf_counter() - self.started) / self.ran * left
-        return f" · about {duration(seconds)} left"
+        left = [folder for folder in self.cells[number:] if not (folder / ledger.METRICS).exists()]
+        return f" · about {duration(seconds_left(left, self.seconds))} left"
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
@@ -81,6 +84,19 @@ class SweepHooks(Callback):
             print(error, file=sys.stderr)
         print(f"Curves: tensorboard --logdir {sweep}")
         _end_with_failures(sweep, self.cells or ledger.cells(sweep))
+
+
+def seconds_left(left: Sequence[Path], seconds: Mapping[Path, float]) -> float:
+    """What the cells that are left will take, each as long as those of its depth did, or as all did on average."""
+    by_depth: dict[str, list[float]] = {}
+    for folder, took in seconds.items():
+        by_depth.setdefault(_depth(folder), []).append(took)
+    return sum(mean(by_depth.get(_depth(folder), seconds.values())) for folder in left)
+
+
+def _depth(folder: Path) -> str:
+    """The part of a cell's name that tells its depth."""
+    return ",".join(part for part in folder.name.split(",") if part.startswith(("freeze=", "freeze.")))
 
 
 @contextmanager

@@ -203,7 +203,10 @@ SLIPS = {
     "lr a word": Slip("optimizer.lr=fast", ("optimizer.lr=fast",)),
     "weight_decay negative": Slip("optimizer.weight_decay=-1", ("optimizer.weight_decay=-1", "0 or more")),
     "warmup above one": Slip("optimizer.warmup=2", ("optimizer.warmup=2", "share")),
-    "two devices": Slip("trainer.devices=2", ("trainer.devices=2", "trainer.devices=1")),
+    "no devices": Slip("trainer.devices=0", ("trainer.devices=0", "1 or more")),
+    "devices a word": Slip("trainer.devices=many", ("trainer.devices=many", "1 or more, a list of them, or auto")),
+    "minutes negative": Slip("trainer.checkpoint_minutes=-1", ("trainer.checkpoint_minutes=-1", "0 or more")),
+    "minutes no number": Slip("trainer.checkpoint_minutes=.nan", ("trainer.checkpoint_minutes=nan", "0 or more")),
     "checkpoint to resume missing": Slip("resume={here}/no.ckpt", ("resume=", "no.ckpt", "checkpoint")),
     # models
     "unknown family": Slip("model.name_or_path=bart", ("model.name_or_path=bart", "bert, distilbert")),

@@ -160,6 +160,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")  # load_best sees to it
     warnings.filterwarnings("ignore", message=".*dirpath has changed.*")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # torchmetrics has done that
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a run that goes on
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # as Freeze wants it
 

@@ -206,7 +206,7 @@ SLIPS = {
     "no devices": Slip("trainer.devices=0", ("trainer.devices=0", "1 or more")),
     "devices a word": Slip("trainer.devices=many", ("trainer.devices=many", "1 or more, a list of them, or auto")),
     "minutes negative": Slip("trainer.checkpoint_minutes=-1", ("trainer.checkpoint_minutes=-1", "0 or more")),
-    "minutes no number": Slip("trainer.checkpoint_minutes=.nan", ("trainer.checkpoint_minutes=nan", "0 or more")),
+    "minutes no number": Slip("trainer.checkpoint_minutes=soon", ("trainer.checkpoint_minutes=soon", "0 or more")),
     "checkpoint to resume missing": Slip("resume={here}/no.ckpt", ("resume=", "no.ckpt", "checkpoint")),
     # models
     "unknown family": Slip("model.name_or_path=bart", ("model.name_or_path=bart", "bert, distilbert")),

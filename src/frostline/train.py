@@ -44,6 +44,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     """
     clock = Clock(started)
     quiet()
+    memory.give_back()
     memory.keep_freed()
     memory.keep_few_kernels()
     check(cfg)

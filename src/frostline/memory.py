@@ -13,6 +13,13 @@ import torch
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 
+def prepare() -> None:
+    """At a run's start: free what the run before it left, and let allocations cost little."""
+    give_back()
+    keep_freed()
+    keep_few_kernels()
+
+
 def keep_freed() -> None:
     """Let glibc use freed memory again instead of returning it to the system.
 

@@ -55,7 +55,8 @@ def _needs(cells: Sequence[DictConfig]) -> dict[int, Need]:
 
 
 def _group(cells: Sequence[DictConfig], places: Sequence[int]) -> list[tuple[int, Need]]:
-    from frostline.train import load_data, load_model, quiet
+    from frostline.train import load_data, load_model
+    from frostline.trainer import quiet
 
     quiet()
     first = cells[places[0]]

@@ -1,4 +1,4 @@
-"""One run on several devices: a process for each, all of them training the same classifier (DDP, FSDP).
+"""One run on several devices: a process for each, all of them training the same classifier (DDP).
 
 The processes are torch's elastic agent's, so a sweep's cells need no command line of their own: a script that Lightning
 starts again for each device would repeat the whole sweep.
@@ -21,8 +21,6 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from frostline.errors import InputError
-
-log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 0.1
 

@@ -1,0 +1,78 @@
+"""Lightning's Trainer as this project's runs use it: its callbacks, loggers and checkpoints."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+import transformers
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
+from pytorch_lightning.loggers import Logger
+
+from frostline.freeze.callback import Freeze
+from frostline.resume import LastCheckpoint
+from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
+
+CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
+
+
+def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze, earlier_step: int | None) -> Trainer:
+    """Lightning's Trainer with this run's callbacks; every `trainer.*` option but `checkpoint_minutes` is its own.
+
+    What an earlier attempt told TensorBoard after `earlier_step` is told again, so it is purged there.
+    """
+    options = OmegaConf.to_container(cfg.trainer, resolve=True)
+    minutes = options.pop("checkpoint_minutes")
+    on_gpu = options["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    if options["precision"] == "auto":
+        options["precision"] = "bf16-mixed" if on_gpu else "32-true"
+    if on_gpu:
+        torch.set_float32_matmul_precision("high")  # TF32
+    extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]
+    return Trainer(
+        **options,
+        logger=make_logger(cfg, earlier_step),
+        callbacks=[PhaseTimer(clock), freeze, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
+        plugins=[TimedCheckpointIO(clock)],
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in extra),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+
+
+def make_logger(cfg: DictConfig, earlier_step: int | None) -> Logger | bool:
+    """The configured logger, or none; `make_trainer` says what `earlier_step` is."""
+    if not cfg.logger:
+        return False
+    writes_events = cfg.logger._target_.endswith("TensorBoardLogger")
+    return instantiate(cfg.logger, **({"purge_step": earlier_step} if earlier_step and writes_events else {}))
+
+
+def checkpoints(folder: Path, minutes: float) -> list[Checkpoint]:
+    """`best.ckpt`, the best epoch's weights by validation F1, and `last.ckpt`, all that going on needs."""
+    best = ModelCheckpoint(
+        dirpath=folder, filename=BEST.removesuffix(".ckpt"), monitor="val/f1", mode="max", save_weights_only=True,
+        enable_version_counter=False, auto_insert_metric_name=False,
+    )  # fmt: skip
+    return [best, LastCheckpoint(folder / LAST, minutes)]
+
+
+def quiet() -> None:
+    """Leave the terminal to what this project has to say."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")  # load_best sees to it
+    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # torchmetrics has done that
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a run that goes on
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # as Freeze wants it

@@ -53,7 +53,7 @@ def test_the_rate_rises_over_the_warm_up():
     [
         ({"lr": 0}, "optimizer.lr=0: use a number above 0"),
         ({"lr": float("nan")}, "optimizer.lr=nan"),
-        ({"weight_decay": -1}, "optimizer.weight_decay=-1: use 0 or more"),
+        ({"weight_decay": -1}, "optimizer.weight_decay=-1: use a number from 0 to 100"),
         ({"warmup": 1.5}, "optimizer.warmup=1.5: use a share"),
     ],
 )

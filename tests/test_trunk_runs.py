@@ -128,7 +128,7 @@ def test_the_plan_is_told_before_filling(train, keep, tmp_path):
 def test_wrong_options_are_one_line(train):
     wrong = [
         ("trunk.dtype=int3", "trunk.dtype=int3: use one of fp16, fp32"),
-        ("trunk.budget=lots", "'lots' is not a size"),
+        ("trunk.budget=lots", "trunk.budget=lots is not a size"),
     ]
     for number, (option, message) in enumerate(wrong):
         outcome = train("freeze=top1", option, f"hydra.run.dir={number}")

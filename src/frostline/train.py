@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frostline import memory, results
+from frostline import memory, options, results
 from frostline.data.text import TextData
 from frostline.display import rendered
 from frostline.errors import InputError
@@ -40,8 +40,8 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     """
     clock = Clock(started)
     quiet()
-    memory.prepare()
     check(cfg)
+    memory.prepare()
     seed_everything(cfg.seed, workers=True, verbose=False)
 
     data = load_data(cfg)
@@ -80,13 +80,11 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
 
 def check(cfg: DictConfig) -> None:
     """InputError for what no part of the run would notice before it is late."""
+    options.check(OmegaConf.to_container(cfg, resolve=True))
     if cfg.resume is not None and not Path(cfg.resume).is_file():
         raise InputError(
             f"resume={cfg.resume} is not a file: give a checkpoint, such as outputs/…/checkpoints/last.ckpt"
         )
-    minutes = cfg.trainer.checkpoint_minutes
-    if not isinstance(minutes, int | float) or not minutes >= 0:
-        raise InputError(f"trainer.checkpoint_minutes={minutes}: use a number of minutes, 0 or more")
     if cfg.trainer.accelerator not in ACCELERATORS:
         raise InputError(f"trainer.accelerator={cfg.trainer.accelerator}: use one of {', '.join(ACCELERATORS)}")
 

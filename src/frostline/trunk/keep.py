@@ -66,7 +66,7 @@ class Cache:
         if self.dtype not in DTYPES:
             raise InputError(f"trunk.dtype={self.dtype}: use one of {', '.join(DTYPES)}")
         if self.budget is not None:
-            parse_size(str(self.budget))
+            parse_size(str(self.budget), "trunk.budget")
 
     @cached_property
     def store(self) -> Store:
@@ -76,7 +76,7 @@ class Cache:
     def limit(self) -> int:
         """How many bytes a run may add."""
         if self.budget is not None:
-            return parse_size(str(self.budget))
+            return parse_size(str(self.budget), "trunk.budget")
         folder = self.store.folder.absolute()
         existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
         return shutil.disk_usage(existing).free // SHARE_OF_FREE_DISK

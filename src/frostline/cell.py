@@ -6,6 +6,7 @@ Nothing here imports torch, so that `--help` and `--cfg job` answer at once.
 import logging
 import math
 import os
+import re
 import shlex
 import signal
 import sys
@@ -15,18 +16,22 @@ import traceback
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 
-from frostline import places
+from frostline import places, secrets
 from frostline.errors import InputError, one_line
 from frostline.sweep import ledger, names, presets
+from frostline.sweep.compose import require_inside
 from frostline.sweep.identity import identify
 
 log = logging.getLogger(__name__)
 names.register()
 presets.register()
 
+# How Hydra tells that a class has no such argument.
+UNKNOWN_OPTION = re.compile(r"got an unexpected keyword argument '(\w+)'.*full_key: ([\w.]+)", re.DOTALL)
 STOPPED = ".stopped"  # in a sweep's folder: a cell failed, and sweep.fail_fast wants no more of them
 
 
@@ -37,12 +42,15 @@ def run(cfg: DictConfig) -> float:
     exit would end the whole sweep, and the sweep's end sets the status.
     """
     started = time.perf_counter()
+    secrets.learn(OmegaConf.to_container(cfg, resolve=True))
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = Path(hydra.sweep.dir) if hydra.mode == RunMode.MULTIRUN else None
     if sweep and (sweep / STOPPED).exists():
         return math.nan
     try:
+        if sweep:
+            require_inside(sweep, folder)
         with ledger.claim(folder, identify(cfg), "hydra.sweep.dir" if sweep else "hydra.run.dir") as results:
             if results is None:
                 _keep_config(cfg, folder)
@@ -87,7 +95,7 @@ def _recorded(folder: Path, error: Exception) -> InputError:
     message = one_line(error)
     if not isinstance(error, InputError):
         file = folder / "traceback.txt"
-        file.write_text(traceback.format_exc(), encoding="utf-8")
+        file.write_text(secrets.redact(traceback.format_exc()), encoding="utf-8")
         message += f" (the traceback is in {file})"
     ledger.record(folder, ledger.FAILED, message)
     return InputError(message)
@@ -97,6 +105,8 @@ def slip(error: Exception) -> Exception:
     """The user's slip behind an error: Hydra wraps what a constructor raises, and has its own for a missing value."""
     if isinstance(error, MissingMandatoryValue):
         return InputError(f"{error.full_key} is not given: set {error.full_key}=…")
+    if isinstance(error, InstantiationException) and (unknown := UNKNOWN_OPTION.search(str(error))):
+        return InputError(f"{unknown[2]}.{unknown[1]} is no option of {unknown[2]}: leave it out")
     found: BaseException | None = error
     while found is not None and not isinstance(found, InputError):
         found = found.__cause__
@@ -113,12 +123,13 @@ def command_to_go_on() -> str:
 
 
 def _keep_config(cfg: DictConfig, folder: Path) -> None:
-    """The composed configuration and the overrides, in `.hydra/` as Hydra itself would, had the folder been ours."""
+    """The composed configuration and the overrides, in `.hydra/` as Hydra itself would, but without secrets."""
     home = folder / ".hydra"
-    OmegaConf.save(cfg, home / "config.yaml")
-    hydra = HydraConfig.instance().cfg
-    OmegaConf.save(OmegaConf.create({"hydra": hydra.hydra}), home / "hydra.yaml")
-    OmegaConf.save(hydra.hydra.overrides.task, home / "overrides.yaml")
+    hydra = HydraConfig.instance().cfg.hydra
+    contents = {"config": cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
+    for name, content in contents.items():
+        plain = secrets.redacted(OmegaConf.to_container(content, resolve=False))
+        OmegaConf.save(OmegaConf.create(plain), home / f"{name}.yaml")
 
 
 def _stop_on_sigterm() -> None:

@@ -21,7 +21,7 @@ from frostline.model import kernels
 from frostline.model.anatomy import Anatomy, max_positions
 from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
-from frostline.resume import checkpoint_to_go_on_from
+from frostline.resume import checkpoint_to_go_on_from, require_fits
 from frostline.summary import final_metrics, log_hparams, say_where, speeds, summarise
 from frostline.sweep import ledger
 from frostline.timing import Clock
@@ -57,6 +57,8 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
         keep_trunk(trunk, data, cfg.test, clock)
 
     classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest)
+    if checkpoint and step is None:  # one that the user names
+        require_fits(Path(checkpoint), classifier)
     trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     validation = load_best(classifier, trainer, data, folder, clock)
     if cfg.test:
@@ -85,8 +87,12 @@ def check(cfg: DictConfig) -> None:
         raise InputError(
             f"resume={cfg.resume} is not a file: give a checkpoint, such as outputs/…/checkpoints/last.ckpt"
         )
+    if cfg.trainer.max_epochs == -1 and cfg.trainer.max_steps == -1:
+        raise InputError("trainer.max_epochs=-1 and trainer.max_steps=-1 never end: give one of them a number")
     if cfg.trainer.accelerator not in ACCELERATORS:
         raise InputError(f"trainer.accelerator={cfg.trainer.accelerator}: use one of {', '.join(ACCELERATORS)}")
+    if cfg.trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise InputError(f"trainer.accelerator={cfg.trainer.accelerator}, but torch sees no GPU: use auto, or cpu")
 
 
 def load_data(cfg: DictConfig) -> TextData:

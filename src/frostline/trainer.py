@@ -11,11 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
 from frostline.resume import LastCheckpoint
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
+# Without validation at the end of training there is no best epoch, and without checkpoints none to go back to.
+OURS = {"enable_checkpointing", "fast_dev_run", "limit_val_batches", "overfit_batches", "barebones"}
 CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
 
 
@@ -32,17 +36,23 @@ def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze, ea
     if on_gpu:
         torch.set_float32_matmul_precision("high")  # TF32
     extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]
-    return Trainer(
-        **options,
-        logger=make_logger(cfg, earlier_step),
-        callbacks=[PhaseTimer(clock), freeze, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
-        plugins=[TimedCheckpointIO(clock)],
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in extra),
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
-    )
+    own = {
+        "logger": make_logger(cfg, earlier_step),
+        "callbacks": [PhaseTimer(clock), freeze, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
+        "plugins": [TimedCheckpointIO(clock)],
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in extra),
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+        "default_root_dir": folder,
+    }
+    if taken := sorted(OURS & set(options)) or sorted(set(own) & set(options)):
+        raise InputError(f"trainer.{taken[0]} is this project's own to set: leave it out")
+    try:
+        return Trainer(**options, **own)
+    except (TypeError, ValueError, MisconfigurationException) as error:  # Lightning's own check of its options
+        why = " ".join(str(error).split()).removeprefix("Trainer.__init__() ")
+        raise InputError(f"trainer.*: {why[:200]}: see conf/trainer/ and Lightning's Trainer") from error
 
 
 def make_logger(cfg: DictConfig, earlier_step: int | None) -> Logger | bool:

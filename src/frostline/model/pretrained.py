@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from frostline import hub
 from frostline.errors import InputError
+from frostline.model.soundness import require_sound, require_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -22,43 +23,58 @@ PACKAGE = "package:"
 class Pretrained:
     """`name_or_path` is a hub id, a folder, or `package:NAME`, an installed package that carries a model folder.
 
-    `sha256`, where given, is checked against the folder's model.safetensors.
+    `sha256`, where given, is checked against the folder's model.safetensors. Weights are read from safetensors alone,
+    which cannot hold code; `trust_remote_code` runs the Python files that some models bring.
     """
 
     name: str
     name_or_path: str
     sha256: str | None = None
+    trust_remote_code: bool = False
     describe: bool = False
 
     def tokenizer(self, texts: Sequence) -> PreTrainedTokenizerBase:
         """The encoder's own tokenizer; `texts` are for encoders that train one."""
-        return self._load(AutoTokenizer)
+        tokenizer = self._load(AutoTokenizer)
+        require_tokenizer(tokenizer, self._given)
+        return tokenizer
 
     def network(self, labels: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         """The encoder in fp32 with a classification head for `labels`, whose names go into its config."""
-        return self._load(
+        network, loading = self._load(
             AutoModelForSequenceClassification,
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
+            use_safetensors=True,
+            output_loading_info=True,
         )
+        require_sound(network, tokenizer, loading, self._given)
+        return network
+
+    @property
+    def _given(self) -> str:
+        return f"model.name_or_path={self.name_or_path}"
 
     def _load(self, auto: type, **options):
         source = self._source()
         local = Path(source).is_dir()
         offline = not local and not hub.reachable()
         try:
-            return auto.from_pretrained(source, **options)
-        except (OSError, ValueError) as error:
-            why = " ".join(str(error).split())[:200]
+            return auto.from_pretrained(source, trust_remote_code=self.trust_remote_code, **options)
+        except Exception as error:  # readers of config, tokenizer and safetensors have exceptions of their own
+            why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            fix = "give a folder with config.json, model.safetensors and the tokenizer's files"
             if offline:
                 why = f"{hub.why_not()}, and no local copy is cached"
-            raise InputError(
-                f"model.name_or_path={self.name_or_path}: {why}: "
-                "give a folder with config.json, model.safetensors and the tokenizer's files"
-            ) from error
+            elif "trust_remote_code" in str(error):
+                why, fix = "it brings Python code of its own", "read that code; model.trust_remote_code=true runs it"
+            elif local and options.get("use_safetensors") and list(Path(source).glob("*.bin")):
+                why = "its weights are a pickle (*.bin), which can run code, so it is not loaded"
+                fix = "save it as safetensors: model.save_pretrained(FOLDER)"
+            raise InputError(f"{self._given}: {why}: {fix}") from error
 
     def _source(self) -> str:
         if self.name_or_path.startswith(PACKAGE):

@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from frostline.data.batches import TokenizedTexts
 from frostline.errors import InputError
+from frostline.folders import require_writable
 
 FORMAT_VERSION = 2
 VALUES, CARD = "values.bin", "card.json"
@@ -91,7 +92,7 @@ class Store:
 
     def lock(self, key: str) -> FileLock:
         """Held by the one who fills `key`; the system frees it when its process dies."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        require_writable(self.folder, "trunk.dir")
         return FileLock(self.folder / f"{key}.lock")
 
     def get(self, key: str) -> Entry | None:

@@ -21,9 +21,11 @@ class Rule:
         """The same, or null."""
         return Rule(lambda value: value is None or self.holds(value), f"{self.allowed}, or null{meaning}")
 
-    def or_minus_one(self) -> "Rule":
-        """The same, or -1, which is Lightning's word for no limit."""
-        return Rule(lambda value: _is_whole(value) and value == -1 or self.holds(value), f"{self.allowed}, or -1")
+    def or_minus_one(self, meaning: str = " for no limit") -> "Rule":
+        """The same, or -1."""
+        return Rule(
+            lambda value: (_is_whole(value) and value == -1) or self.holds(value), f"{self.allowed}, or -1{meaning}"
+        )
 
 
 def whole(least: int, most: int) -> Rule:
@@ -98,7 +100,23 @@ RULES: dict[str, Rule] = {
     "trainer.log_every_n_steps": whole(1, MANY),
     "trainer.checkpoint_minutes": number(0, 525_600),
     "callbacks.progress_bar.refresh_rate": whole(0, MANY),
-}  # fmt: skip
+    "hydra.launcher.n_jobs": whole(1, 10_000).or_minus_one(" for one a core"),
+    "hydra.launcher.timeout_min": whole(1, 525_600),
+    "hydra.launcher.nodes": whole(1, 10_000),
+    "hydra.launcher.tasks_per_node": Rule(lambda v: v == 1, "1: a cell starts what several devices need itself"),
+    "hydra.launcher.cpus_per_task": whole(1, 10_000).or_null(),
+    "hydra.launcher.gpus_per_node": whole(0, 1000).or_null(),
+    "hydra.launcher.mem_gb": number(0.1, 1e6).or_null(),
+    "hydra.launcher.array_parallelism": whole(1, 1_000_000),
+    "hydra.launcher.signal_delay_s": whole(0, 86_400),
+    "hydra.launcher.max_num_timeout": whole(0, 1000),
+    "hydra.launcher.ray.remote.num_cpus": number(0, 10_000),
+    "hydra.launcher.ray.remote.num_gpus": number(0, 1000),
+    "hydra.sweeper.n_trials": whole(1, MANY),
+    "hydra.sweeper.n_jobs": whole(1, 10_000),
+    "hydra.sweeper.max_batch_size": whole(1, MANY).or_null(),
+    "hydra.sweeper.max_failure_rate": number(0, 1),
+}
 
 
 def check(options: Mapping[str, object], group: str = "") -> None:

@@ -29,7 +29,17 @@ FEW = 8  # processes that a CPU of any size may try
 
 def count(cfg: DictConfig) -> int:
     """How many devices the run asks for; InputError where there are fewer of them."""
-    devices, accelerator = cfg.trainer.devices, cfg.trainer.accelerator
+    devices = _count(cfg.trainer.devices, cfg.trainer.accelerator)
+    size = cfg.data.batch_size
+    if isinstance(size, int) and size < devices > 1:
+        raise InputError(
+            f"data.batch_size={size} is too few for {devices} devices, each of which needs a text: "
+            "use fewer trainer.devices, or a larger data.batch_size"
+        )
+    return devices
+
+
+def _count(devices: object, accelerator: str) -> int:
     there = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
     if OmegaConf.is_list(devices):
         if not devices or len(set(devices)) < len(devices) or not all(type(d) is int and d >= 0 for d in devices):

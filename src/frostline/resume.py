@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import pytorch_lightning as pl
@@ -92,7 +93,7 @@ def require_fits(file: Path, classifier: pl.LightningModule) -> None:
     """
     another = "give a last.ckpt of a run with the same model and labels"
     try:
-        held = torch.load(file, weights_only=True, mmap=True)
+        held = torch.load(file, weights_only=True, mmap=is_zipfile(file))
     except Exception as error:  # zip, pickle and torch have many ways to say that a file is damaged
         if isinstance(error, UnpicklingError) and "GLOBAL" in str(error):
             raise InputError(f"resume={file} holds more than numbers, which could run code: {another}") from error

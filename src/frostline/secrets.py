@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 HIDDEN = "<hidden>"
@@ -15,6 +16,7 @@ OVERRIDE = re.compile(r"[+~]{0,2}([\w.@/-]+)=.+")
 _known: set[str] = set()
 
 
+@cache
 def is_secret(name: str) -> bool:
     """Whether what goes under this name, of an option or of an environment variable, is to be kept."""
     last = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rpartition(".")[2]).lower()

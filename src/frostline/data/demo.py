@@ -14,7 +14,9 @@ class Demo(TextData):
 
     def __init__(self, train: int, validation: int, test: int, text_seed: int = 0, **options) -> None:
         if isinstance(validation, str):
-            raise InputError(f"data.validation={validation}: the demo makes its own: use a number of texts, such as 300")
+            raise InputError(
+                f"data.validation={validation}: the demo makes its own: use a number of texts, such as 300"
+            )
         super().__init__(**options)
         self.sizes = {"train": train, "validation": validation, "test": test}
         self.text_seed = text_seed

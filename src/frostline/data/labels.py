@@ -96,8 +96,8 @@ def _check_kind(feature: object, column: str) -> None:
     )
     if not allowed:
         raise InputError(
-            f"data.label_column={column} holds {source.kind(feature)}: labels are names (text) or whole numbers, all of one kind: "
-            "name another column, or convert this one"
+            f"data.label_column={column} holds {source.kind(feature)}: "
+            "labels are names (text) or whole numbers, all of one kind: name another column, or convert this one"
         )
 
 

@@ -84,9 +84,7 @@ def _files_in(folder: Path) -> dict[str, list[Path]]:
     for split, names in SPLITS.items():
         name = re.compile(rf"({'|'.join(names)})(-\d+(-of-(?P<parts>\d+))?)?", re.IGNORECASE)
         files = {
-            file: match
-            for file in there
-            if file.suffix.lower() in BUILDERS and (match := name.fullmatch(file.stem))
+            file: match for file in there if file.suffix.lower() in BUILDERS and (match := name.fullmatch(file.stem))
         }
         kinds = {(file.suffix.lower(), match[1], match[2] is None, match["parts"]) for file, match in files.items()}
         if len(kinds) > 1:

@@ -267,9 +267,12 @@ def _require_filled(data: Dataset, split: str, columns: Sequence[str]) -> None:
         bad = pc.is_null(column)
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             try:
-                bad = pc.or_(bad, pc.equal(pc.utf8_trim_whitespace(pc.fill_null(column, "")), ""))
+                column.validate(full=True)
             except pa.ArrowInvalid as error:  # Parquet files are not checked when they are read
-                raise InputError(f"{where} has text in column {name!r} that is no UTF-8: write the file anew") from error
+                raise InputError(
+                    f"{where} has text in column {name!r} that is no UTF-8: write the file anew"
+                ) from error
+            bad = pc.or_(bad, pc.equal(pc.utf8_trim_whitespace(pc.fill_null(column, "")), ""))
         rows = np.flatnonzero(bad.to_numpy(zero_copy_only=False) if isinstance(bad, pa.Array) else bad.to_numpy())
         if len(rows):
             raise InputError(

@@ -60,7 +60,7 @@ def hide_secrets(config: DictConfig) -> None:
     """
     hidden: dict[int, str] = {}
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    for place, override in enumerate(parser.parse_overrides(list(config.hydra.overrides.task))):
+    for place, override in enumerate(parser.parse_overrides(_given(config))):
         if override.value_type is None or override.is_delete() or not secrets.is_secret(override.key_or_group):
             continue
         if override.is_sweep_override():
@@ -88,10 +88,15 @@ def require_inside(sweep: Path, folder: Path) -> None:
         )
 
 
+def _given(config: DictConfig) -> list[str]:
+    """The command line's overrides as they were given, what they refer to not looked up."""
+    return OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+
+
 def _overrides(config: DictConfig) -> list[Override]:
     """As Hydra's sweeper has them: the command line takes the place of the sweeper's own parameters."""
     params = OmegaConf.to_container(config.hydra.sweeper, resolve=True).get("params") or {}
-    given = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
+    given = [f"{key}={value}" for key, value in params.items()] + _given(config)
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     return list({override.get_key_element(): override for override in parser.parse_overrides(given)}.values())
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from frostline import options
 from frostline.cell import STOPPED, slip
 from frostline.errors import InputError, one_line
-from frostline.folders import require_writable
+from frostline.folders import require_writable, usable
 from frostline.report import assemble as report
 from frostline.sweep import compose, ledger, presets
 from frostline.sweep.identity import identify, settings
@@ -35,7 +35,7 @@ class SweepHooks(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.run.dir)
-        with _refusing():
+        with _refusing(), usable(folder, "hydra.run.dir"):
             options.check(config.sweep, "sweep")
             ledger.require_same(folder, identify(config), "hydra.run.dir")
             if config.sweep.dry_run:
@@ -44,10 +44,12 @@ class SweepHooks(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
-        with _refusing():
+        with _refusing(), usable(sweep, "hydra.sweep.dir"):
             presets.require(config.hydra.runtime.choices)
             compose.hide_secrets(config)
             options.check(config.sweep, "sweep")
+            for part in ("launcher", "sweeper"):
+                options.check(OmegaConf.to_container(config.hydra[part], resolve=True), f"hydra.{part}")
             compose.require_inside(sweep, sweep / OmegaConf.to_container(config.hydra.sweep)["subdir"])
             swept = list(compose.axes(config)[0])
             _require_same_sweep(sweep, config, swept)

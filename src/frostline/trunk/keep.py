@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from frostline.data.batches import SortedBatches, TokenizedTexts
 from frostline.errors import InputError
+from frostline.folders import require_writable, usable
 from frostline.freeze.policy import Policy
 from frostline.model import kernels
 from frostline.model.anatomy import EMBEDDINGS, Anatomy
@@ -78,7 +79,8 @@ class Cache:
         if self.budget is not None:
             return parse_size(str(self.budget), "trunk.budget")
         folder = self.store.folder.absolute()
-        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        with usable(folder, "trunk.dir"):
+            existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
         return shutil.disk_usage(existing).free // SHARE_OF_FREE_DISK
 
 
@@ -191,6 +193,7 @@ class Trunk:
     def outputs(self, texts: TokenizedTexts) -> KeptTexts:
         """The kept outputs for these texts, computed now where the cache does not have them."""
         keys, store = self.keys(texts), self.cache.store
+        require_writable(store.folder, "trunk.dir")
         entry = store.get(keys[self.at])
         if entry is None:
             with ExitStack() as locks:

@@ -180,14 +180,14 @@ def test_describe_prints_the_encoder_with_its_head_and_without(train):
 
 
 def test_an_unexpected_error_is_one_line_and_its_traceback_a_file(train, tmp_path):
-    outcome = train(RUN, "trainer.precision=abacus")
+    outcome = train(RUN, "+callbacks.other._target_=builtins.open", "+callbacks.other.file=abacus")
     assert outcome.status == 1
     assert len(outcome.err.strip().splitlines()) == 1
-    assert "abacus" in outcome.err
+    assert "FileNotFoundError" in outcome.err
     assert "Traceback" in (tmp_path / "run" / "traceback.txt").read_text()
     state = json.loads((tmp_path / "run" / "state.json").read_text())
     assert state["state"] == "failed"
-    assert "abacus" in state["reason"]
+    assert "FileNotFoundError" in state["reason"]
 
 
 def test_pairs_of_texts_are_trained_on_as_pairs(train, tmp_path):

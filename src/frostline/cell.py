@@ -76,7 +76,7 @@ def _attempt(cfg: DictConfig, folder: Path, started: float) -> float:
         raise _recorded(folder, slip(error)) from error
     except BaseException as stop:  # Ctrl-C, SIGTERM, or the SystemExit that Lightning makes of it
         ledger.record(folder, ledger.INTERRUPTED, "stopped from outside")
-        log.error(f"Interrupted. To go on from here: {command_to_go_on()}")
+        log.error(f"Interrupted. To go on from here: {command_to_go_on(HydraConfig.get())}")
         sys.exit(stop.code if isinstance(stop, SystemExit) and stop.code not in (0, 1, None) else 130)
     ledger.record(folder, ledger.FINISHED)
     return score
@@ -103,9 +103,8 @@ def slip(error: Exception) -> Exception:
     return found or error
 
 
-def command_to_go_on() -> str:
-    """The command line of this process, with its output folder named."""
-    hydra = HydraConfig.get()
+def command_to_go_on(hydra: DictConfig) -> str:
+    """The command line of this process, with the output folder that Hydra's configuration names."""
     sweeping = hydra.mode == RunMode.MULTIRUN
     key, folder = ("hydra.sweep.dir", hydra.sweep.dir) if sweeping else ("hydra.run.dir", hydra.runtime.output_dir)
     given = [argument for argument in sys.argv if not argument.startswith(f"{key}=")]

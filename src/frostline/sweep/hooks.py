@@ -18,6 +18,7 @@ from frostline.errors import InputError, one_line
 from frostline.report import assemble as report
 from frostline.sweep import compose, ledger, presets
 from frostline.sweep.identity import identify, settings
+from hydra_plugins.frostline.watched import watch
 
 SWEEP = "sweep.json"
 
@@ -52,6 +53,7 @@ class SweepHooks(Callback):
                 _dry_run(cells)
             self.cells = list(cells)
             _begin(sweep, config, swept)
+            watch(config)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         self._done_before = (Path(config.hydra.runtime.output_dir) / ledger.METRICS).exists()

@@ -49,6 +49,8 @@ class SweepHooks(Callback):
             cells = compose.cells(config) if compose.is_basic(config) else {}
             for folder, cell in cells.items():
                 ledger.require_same(folder, identify(cell), "hydra.sweep.dir")
+            if config.sweep.dry_run and compose.plans_itself(config):
+                return
             if config.sweep.dry_run:
                 _dry_run(cells)
             self.cells = list(cells)

@@ -13,8 +13,9 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from frostline.cell import STOPPED, slip
+from frostline.cell import STOPPED
 from frostline.errors import InputError, one_line
+from frostline.faults import slip
 from frostline.report import assemble as report
 from frostline.sweep import compose, ledger, presets
 from frostline.sweep.identity import identify, settings

@@ -1,6 +1,5 @@
 """Fills the cache with what a trunk gives for a run's texts, and reads it back."""
 
-import errno
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from rich.progress import track
 from transformers import PreTrainedModel
 
 from frostline.data.batches import SortedBatches, TokenizedTexts
-from frostline.errors import InputError
+from frostline.errors import InputError, is_no_room
 from frostline.freeze.policy import Policy
 from frostline.model import kernels
 from frostline.model.anatomy import EMBEDDINGS, Anatomy
@@ -210,7 +209,7 @@ class Trunk:
         try:
             return self._fill(texts, keys)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_no_room(error):
                 raise
             size = readable(sum(self.plan(texts, at).bytes for at in keys))
             raise InputError(

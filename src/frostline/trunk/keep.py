@@ -195,14 +195,16 @@ class Trunk:
             with ExitStack() as locks:
                 for name in sorted(keys.values()):  # in one order everywhere, so that nobody waits in a circle
                     locks.enter_context(store.lock(name))
-                # Another process may have filled some of them while this one waited, and training may have changed
-                # layers that are frozen at a boundary of another run.
+                entry = store.get(keys[self.at])  # another process may have filled it while this one waited
+                # Training may have changed layers that are frozen at a boundary of another run.
                 missing = {
                     at: name
                     for at, name in keys.items()
-                    if not store.has(name) and (at == self.at or self._weights(at) == self._facts[at]["weights"])
+                    if (at == self.at and entry is None)
+                    or (at != self.at and not store.has(name) and self._weights(at) == self._facts[at]["weights"])
                 }
-                entry = self._filled(texts, missing).get(self.at) or store.get(keys[self.at])
+                filled = self._filled(texts, missing)
+                entry = entry or filled[self.at]
         return KeptTexts(texts, entry.values, self.per_text(self.at))
 
     def _filled(self, texts: TokenizedTexts, keys: dict[Boundary, str]) -> dict[Boundary, Entry]:

@@ -1,8 +1,10 @@
 """Full disks, too little memory, a cache that is damaged or vanishes: real ones, and what the user is told."""
 
 import json
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -121,3 +123,43 @@ def test_too_little_memory_is_told_with_the_batch_size_to_try(tmp_path):
         "or a freeze that trains fewer layers"
     ]
     assert ledger.state(tmp_path / "run")["state"] == ledger.FAILED
+
+
+@pytest.mark.slow
+def test_a_cache_that_is_deleted_under_a_running_sweep_is_filled_again(train, small_reviews, tmp_path):
+    common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none", "trunk.dir=trunk"]
+    axes = ["-m", "freeze=head,top1", "seed=1,2", "trainer.max_epochs=3"]
+    sweep = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *axes, *common, "hydra.sweep.dir=deleted"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    trunk = tmp_path / "trunk"
+    moments = [
+        lambda: list(trunk.glob("*.partial-*/values.bin")),  # while it is being filled
+        lambda: (tmp_path / "deleted" / "freeze=head,seed=1" / "metrics.json").exists(),
+        lambda: (tmp_path / "deleted" / "freeze=top1,seed=1" / "checkpoints" / "last.ckpt").exists(),
+    ]
+    for moment in moments:
+        while sweep.poll() is None and not moment():
+            time.sleep(0.0005)
+        shutil.rmtree(trunk, ignore_errors=True)
+    out, err = sweep.communicate(timeout=300)
+    assert sweep.returncode == 0, err
+    assert "was deleted while it was being filled: it is filled again" in out
+    assert train(*axes, "hydra.sweep.dir=whole").status == 0
+    for cell in ledger.cells(tmp_path / "whole"):
+        found = ledger.read_json(tmp_path / "deleted" / cell.name / ledger.METRICS)
+        assert found["metrics"] == ledger.read_json(cell / ledger.METRICS)["metrics"]
+
+
+def test_a_clock_that_runs_backwards_spoils_no_figure(train, monkeypatch, tmp_path):
+    now = [time.time()]
+
+    def backwards() -> float:
+        now[0] -= 3600
+        return now[0]
+
+    monkeypatch.setattr(time, "time", backwards)
+    assert train("freeze=top1", "trunk.dir=trunk", "trainer.checkpoint_minutes=0", "hydra.run.dir=run").status == 0
+    timing = ledger.read_json(tmp_path / "run" / ledger.METRICS)["timing"]
+    assert all(0 <= seconds < 600 for name, seconds in timing.items() if name.endswith("_seconds"))

@@ -210,6 +210,9 @@ class Trunk:
     def _filled(self, texts: TokenizedTexts, keys: dict[Boundary, str]) -> dict[Boundary, Entry]:
         try:
             return self._fill(texts, keys)
+        except FileNotFoundError:
+            log.warning(f"{self.cache.store.folder} was deleted while it was being filled: it is filled again.")
+            return self._fill(texts, keys)
         except OSError as error:
             if not is_no_room(error):
                 raise

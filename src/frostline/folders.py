@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from frostline.errors import InputError
+from frostline.errors import InputError, is_no_room
 
 
 @contextmanager
@@ -15,6 +15,8 @@ def usable(folder: Path, option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if is_no_room(error):  # told with how to make some
+            raise
         why = error.strerror or type(error).__name__
         raise InputError(
             f"{option}={os.path.relpath(folder)} cannot be written ({why}): choose another folder"

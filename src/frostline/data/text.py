@@ -104,7 +104,9 @@ class TextData(LightningDataModule):
         source.quiet()
         raw = {split: data for split, data in self.load().items() if split in (*source.SPLITS, "all")}
         if not {"train", "all"} & set(raw):
-            raise InputError(f"data={self.name} has no train split: give a folder or file with data.path=…")
+            raise InputError(
+                f"{self.path or f'data={self.name}'} has no train split: give a folder or file with data.path=…"
+            )
         columns = {"data.text_column": self.text_columns, "data.label_column": [self.label_column]}
         source.require_columns(raw, columns)
         for split, data in raw.items():

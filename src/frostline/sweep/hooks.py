@@ -14,12 +14,14 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from frostline import options
-from frostline.cell import STOPPED, slip
+from frostline.cell import STOPPED
 from frostline.errors import InputError, one_line
+from frostline.faults import slip
 from frostline.folders import require_writable, usable
 from frostline.report import assemble as report
 from frostline.sweep import compose, ledger, presets
 from frostline.sweep.identity import identify, settings
+from hydra_plugins.frostline.watched import watch
 
 SWEEP = "sweep.json"
 
@@ -58,11 +60,14 @@ class SweepHooks(Callback):
             for folder, cell in cells.items():
                 compose.require_inside(sweep, folder)
                 ledger.require_same(folder, identify(cell), "hydra.sweep.dir")
+            if config.sweep.dry_run and compose.plans_itself(config):
+                return
             if config.sweep.dry_run:
                 _dry_run(cells)
             self.cells = list(cells)
             require_writable(sweep, "hydra.sweep.dir")
             _begin(sweep, config, swept)
+            watch(config)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         self._done_before = (Path(config.hydra.runtime.output_dir) / ledger.METRICS).exists()

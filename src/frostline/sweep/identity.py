@@ -58,7 +58,10 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _by_content(value: object) -> object:
-    """A local file or folder as a hash of what it holds; anything else (a hub id, null) as it is."""
+    """A local file or folder as a hash of the files in it; anything else (a hub id, null) as it is.
+
+    What lies deeper in a folder, such as the results of runs, is neither data nor a model's.
+    """
     path = Path(value).expanduser() if isinstance(value, str) and value else None
     try:
         return value if path is None or not path.exists() else _hash(path)
@@ -67,18 +70,14 @@ def _by_content(value: object) -> object:
 
 
 def _hash(path: Path) -> str:
-    files = sorted(_visible(path)) if path.is_dir() else [path]
+    inside = path.iterdir() if path.is_dir() else [path]
+    files = sorted(file for file in inside if file.is_file() and not file.name.startswith("."))
     digest = xxhash.xxh3_128()
     for file in files:
         facts = file.stat()
         name = file.relative_to(path).as_posix()
         digest.update(f"{name} {_content_hash(file, facts.st_size, facts.st_mtime_ns)}\n".encode())
     return f"content {digest.hexdigest()}"
-
-
-def _visible(folder: Path) -> list[Path]:
-    found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
-    return [folder / file for file in found if not any(part.startswith(".") for part in file.parts)]
 
 
 @lru_cache(maxsize=4096)

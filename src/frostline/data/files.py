@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from frostline.data.source import BUILDERS
 from frostline.data.text import TextData
 
 
@@ -16,4 +17,4 @@ class Files(TextData):
 
 def _named_after(path: str | Mapping[str, str] | None) -> str:
     place = Path(path).expanduser().resolve() if isinstance(path, str) else Path("files")
-    return place.stem if place.is_file() else place.name
+    return place.stem if place.suffix.lower() in BUILDERS else place.name

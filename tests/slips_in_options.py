@@ -36,9 +36,6 @@ SLIPS = {
     "no end": Slip(
         "trainer.max_epochs=-1", ("trainer.max_epochs=-1 and trainer.max_steps=-1 never end", "give one of them")
     ),
-    "a GPU where there is none": Slip(
-        "trainer.accelerator=gpu", ("trainer.accelerator=gpu, but torch sees no GPU", "cpu")
-    ),
     "an unknown accelerator": Slip("trainer.accelerator=abacus", ("trainer.accelerator=abacus", "auto, cpu")),
     "an unknown precision": Slip("trainer.precision=banana", ("trainer.", "banana", "Allowed precision")),
     "no checkpoints": Slip("+trainer.enable_checkpointing=false", ("trainer.enable_checkpointing", "leave it out")),
@@ -54,7 +51,7 @@ SLIPS = {
         "trainer.devices=1000000", ("trainer.devices=1000000, but this machine has room for", "or fewer")
     ),
     "fewer texts in a batch than devices": Slip(
-        "trainer.devices=2 data.batch_size=1", ("too few for 2 devices", "data.batch_size")
+        "trainer=cpu trainer.devices=2 data.batch_size=1", ("too few for 2 devices", "data.batch_size")
     ),
     "the demo's texts by name": Slip(
         "data=demo_reviews data.validation=auto data.path=null", ("data.validation=auto", "number of texts")

@@ -14,6 +14,7 @@ import pytest
 import slips_in_data
 import slips_in_models
 import slips_in_options
+import torch
 from conftest import ROOT
 from slips import CSV, TEST_CSV, Slip, labelled, splits
 from unprivileged import locked
@@ -105,6 +106,14 @@ def test_a_slip_is_told_in_one_line(slip: Slip, train, tmp_path: Path, everythin
     assert not list((tmp_path / "out").rglob("metrics.json"))
     assert not list(tmp_path.rglob("*.partial*"))
     assert everything() == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one here")
+def test_a_gpu_where_there_is_none_is_told(train) -> None:
+    outcome = train("trainer.accelerator=gpu")
+
+    assert outcome.status == 1
+    assert outcome.err == "trainer.accelerator=gpu, but torch sees no GPU: use auto, or cpu\n"
 
 
 def test_there_are_many_of_them() -> None:

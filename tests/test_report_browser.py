@@ -76,9 +76,9 @@ def test_what_a_real_sweep_takes_from_data_stays_text(train, command, tmp_path):
     ]
 
     outcome = train("-m", *given, "freeze=head,none", "trainer.max_steps=2")
-    failed = command("report.py", sweep)
+    again = command("report.py", sweep)
 
-    assert (outcome.status, failed.status) == (0, 0), outcome.err + failed.err
+    assert (outcome.status, again.status) == (0, 0), outcome.err + again.err
     dom = browse(tmp_path, sweep / "report.html", "--dump-dom")
     assert f"<title>How deep to freeze: {html.escape(hostile, quote=False)}</title>" in dom
     assert not re.search(r"<(img|script)", dom)

@@ -15,8 +15,8 @@ class KeptTexts(Dataset):
     """`values` of shape (tokens, hidden), a row for each token of `texts` in order, or (texts, hidden).
 
     Indexed with a list of positions it gives a batch: `kept` (batch, length, hidden) or (batch, hidden),
-    `attention_mask` (batch, length), `labels` and `index` (batch,), and the token ids too `with_ids`. What stands behind
-    a text's end is some other token's row, which the mask hides.
+    `attention_mask` (batch, length), `labels` and `index` (batch,), and the token ids too `with_ids`. What stands
+    behind a text's end is some other token's row, which the mask hides.
     """
 
     texts: TokenizedTexts

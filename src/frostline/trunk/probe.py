@@ -88,24 +88,17 @@ class _Probe:
 
     def cut(self, at: Boundary, also: Sequence[Boundary]) -> Cut:
         """As `find_cut` tells."""
-        reading, given = None, {}
-        if FEATURES in (at, *also):
-            reading, given = self._features()
+        reading, given = self._features() if FEATURES in (at, *also) else (None, {})
         inner = [boundary for boundary in dict.fromkeys((at, *also)) if boundary != FEATURES]
-        if inner:
-            outputs = trunk_outputs(self.network, self.anatomy, inner, self.batch)
-            given |= {
-                boundary: hidden for boundary in inner if (hidden := self._rows(outputs.get(boundary))) is not None
-            }
+        outputs = trunk_outputs(self.network, self.anatomy, inner, self.batch) if inner else {}
+        given |= {boundary: rows for boundary in inner if (rows := self._rows(outputs.get(boundary))) is not None}
         if at != FEATURES and at not in given:
             raise NoTrunkError(f"the layers of {self.name} do not give a row for each token, text by text")
-        ways = [
-            Rest(self.network, self.anatomy, at, self.returns, ids) for ids in ([False, True] if inner else [False])
-        ]
-        rest = next((rest for rest in ways if at in given and self._fits(rest, given[at])), None)
-        if rest is None:
-            raise NoTrunkError(f"{self.name}, cut there, gives other logits than whole")
-        return Cut(rest, reading, given)
+        for with_ids in (False, True):
+            rest = Rest(self.network, self.anatomy, at, self.returns, with_ids)
+            if at in given and self._fits(rest, given[at]):
+                return Cut(rest, reading, given)
+        raise NoTrunkError(f"{self.name}, cut there, gives other logits than whole")
 
     def _whole(self) -> torch.Tensor:
         """The logits; notes how many outputs a layer gives as a tuple (0: a tensor alone)."""

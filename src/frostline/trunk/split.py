@@ -162,14 +162,14 @@ class Rest:
         self._network = _shallow(network)
         if at == FEATURES:
             _own(self._network, anatomy.base).forward = self._as_output
-            return
-        for layer in anatomy.layers[:at]:
+        for layer in [] if at == FEATURES else anatomy.layers[:at]:
             _own(self._network, layer).forward = self._as_layer
-        if not with_ids:
+        if at != FEATURES and not with_ids:
             base = _own(self._network, anatomy.base)
             holder = anatomy.layers[0].removeprefix(f"{anatomy.base}.").split(".")[0]
             for i, name in enumerate(list(base._modules)[: list(base._modules).index(holder)]):
                 base._modules[name] = nn.Identity() if i else _GivenEmbeddings()
+        self._twins = [module for module in self._network.modules() if "original" in module.__dict__]
 
     def __call__(
         self,
@@ -183,6 +183,8 @@ class Rest:
         `input_ids` and `token_type_ids` are looked at with `with_ids` alone.
         """
         self._kept = kept
+        for twin in self._twins:
+            twin.__dict__["training"] = twin.original.training
         try:
             return self._network(**self._inputs(kept, attention_mask, input_ids, token_type_ids)).logits
         finally:
@@ -233,7 +235,7 @@ def _shallow(module: nn.Module) -> nn.Module:
     """The same module with attributes and a list of children of its own, which can then be exchanged."""
     twin = copy.copy(module)
     twin._modules = dict(module._modules)
-    twin.is_twin = True
+    twin.__dict__["original"] = module  # past nn.Module's own bookkeeping: it is no child
     return twin
 
 
@@ -241,7 +243,7 @@ def _own(root: nn.Module, path: str) -> nn.Module:
     """A shallow copy of the module at `path` in its place below `root`, itself one, with copies all the way down."""
     module = root
     for name in path.split("."):
-        if not hasattr(module._modules[name], "is_twin"):
+        if "original" not in module._modules[name].__dict__:
             module._modules[name] = _shallow(module._modules[name])
         module = module._modules[name]
     return module

@@ -143,15 +143,13 @@ def _kept(family: str, policy: Policy) -> str:
     way = cut(family, policy)
     if isinstance(way, str):
         why = "`top1` is refused" if "freeze=" in way else way
-        for named, short in {f"the layers of tiny {family}": "its layers", f"tiny {family}": "it"}.items():
-            why = why.replace(named, short)
-        return f"nothing: {why}"
+        return f"nothing: {why}".replace(f"tiny {family}", "it")
     if way.rest.at == FEATURES:
         return {
             "pooler": "the pooler's output", "first": "the first token's vector", "last": "the last token's vector",
             "mean": "the mean over tokens",
-        }[way.reading]  # fmt: skip
-    return "every token's vector" + (", and the token ids are read" if way.rest.with_ids else "")
+        }[way.habits.reading]  # fmt: skip
+    return "every token's vector" + (", and the token ids are read" if way.habits.with_ids else "")
 
 
 def table(rows: Iterator[tuple[str, ...]]) -> str:

@@ -72,7 +72,6 @@ ALONE = "gives a text other logits when longer ones stand beside it"
 # Families that train plainly, and why; the others' trunk is kept.
 PLAIN = {
     ("funnel", "head"): ALONE, ("funnel", "top1"): ALONE, ("canine", "head"): ALONE, ("canine", "top1"): ALONE,
-    ("xlnet", "top1"): "the layers of tiny xlnet do not give a row for each token, text by text",
     ("bart", "head"): "tiny bart, cut there, gives other logits than whole",
 }  # fmt: skip
 TOLERANCE = 1e-5  # of logits and gradients in fp32; the page says so
@@ -161,8 +160,8 @@ def test_a_kept_trunk_changes_nothing_or_is_not_kept_and_why(family, policy):
     network, batch = encoder(family), texts(family)[[0, 1, 2, 5, 7]]
     anatomy = Anatomy.of(network)
     apply(policy, network, anatomy)
-    rest = Rest(network, anatomy, way.rest.at, way.rest.returns, way.rest.with_ids)
-    kept = trunk_outputs(network, anatomy, [rest.at], batch, way.reading)[rest.at]
+    rest = Rest(network, anatomy, way.rest.at, way.habits)
+    kept = trunk_outputs(network, anatomy, [rest.at], batch, way.habits)[rest.at]
     plain = logits_and_gradients(network, network(**encoder_inputs(batch)).logits, batch["labels"])
     behind = logits_and_gradients(network, rest(kept, **encoder_inputs(batch)), batch["labels"])
     assert behind.keys() == plain.keys()
@@ -214,7 +213,7 @@ def test_a_text_that_says_which_kind_of_attention_comes_next_is_no_trunk():
 
 def test_modernberts_mean_over_tokens_is_kept_too():
     network = encoder("modernbert", classifier_pooling="mean")
-    assert find_cut(network, Anatomy.of(network), FEATURES, [], texts("modernbert")).reading == "mean"
+    assert find_cut(network, Anatomy.of(network), FEATURES, [], texts("modernbert")).habits.reading == "mean"
 
 
 def test_one_dropout_for_all_parts_is_on_where_all_of_them_train():

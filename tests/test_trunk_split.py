@@ -9,7 +9,7 @@ from frostline.freeze.policy import Embeddings, Head, Nothing, Pattern, Top
 from frostline.model.anatomy import Anatomy
 from frostline.model.first_token import shorten
 from frostline.model.inputs import encoder_inputs
-from frostline.trunk.split import FEATURES, NoTrunkError, Rest, boundary, boundary_of, trunk_outputs
+from frostline.trunk.split import FEATURES, Habits, NoTrunkError, Rest, boundary, boundary_of, trunk_outputs
 
 FAMILIES = ("bert", "distilbert", "roberta", "electra", "modernbert")
 
@@ -88,7 +88,7 @@ def test_the_rest_is_in_the_mode_that_the_classifier_is_in(batch):
     )  # fmt: skip
     network = OPTForSequenceClassification(config).eval()
     inputs = encoder_inputs(batch)
-    rest = Rest(network, Anatomy.of(network), 1, with_ids=True)
+    rest = Rest(network, Anatomy.of(network), 1, Habits(with_ids=True))
     kept = trunk_outputs(network, Anatomy.of(network), [1], batch)[1]
     for mode in (True, False):
         network.train(mode)

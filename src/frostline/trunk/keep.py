@@ -122,7 +122,7 @@ class Trunk:
                 "config": config,
                 "boundary": at,
                 "per_text": self.per_text(at),
-                "reading": self._cut.reading if at == FEATURES else None,
+                "reading": self._cut.habits.reading if at == FEATURES else None,
                 "dtype": self.cache.dtype,
                 "kernels": kernels.used(self.network),
             }
@@ -178,7 +178,7 @@ class Trunk:
                     if not store.has(name) and (at == self.at or self._weights(at) == self._facts[at]["weights"])
                 }
                 entry = self._filled(texts, missing).get(self.at) or store.get(keys[self.at])
-        return KeptTexts(texts, entry.values, self.per_text(self.at), self.rest.with_ids)
+        return KeptTexts(texts, entry.values, self.per_text(self.at), self._cut.habits.with_ids)
 
     def _filled(self, texts: TokenizedTexts, keys: dict[Boundary, str]) -> dict[Boundary, Entry]:
         try:
@@ -207,7 +207,7 @@ class Trunk:
             for positions in track(batches, description="Trunk", total=len(batches), transient=True):
                 rows, source, mask = texts.layout(positions)
                 batch = {name: tensor.to(self.device) for name, tensor in texts[positions].items()}
-                given = trunk_outputs(self.network, self.anatomy, list(fillings), batch, self._cut.reading)
+                given = trunk_outputs(self.network, self.anatomy, list(fillings), batch, self._cut.habits)
                 for at, filling in fillings.items():
                     values = self._rounded(given[at])
                     if self.per_text(at):

@@ -14,6 +14,7 @@ from frostline.trunk.split import (
     FEATURES,
     READINGS,
     Boundary,
+    Habits,
     NoTrunkError,
     Rest,
     base_output,
@@ -35,7 +36,7 @@ class Cut:
     """
 
     rest: Rest
-    reading: str | None  # one of READINGS, where FEATURES is among the boundaries
+    habits: Habits
     given: dict[Boundary, torch.Tensor]
 
 
@@ -70,7 +71,7 @@ class _Probe:
         self.batch = sample[texts]
         if self.mask.shape[0] == self.mask.shape[1]:  # so that texts and tokens are told apart
             self.batch = sample[texts := texts[:-1]]
-        self.returns = 0
+        self.habits = Habits()
         settings = _settings(network)
         self.logits = self._whole()
         unpadded = replace(sample, pad_to_multiple_of=1)
@@ -88,28 +89,31 @@ class _Probe:
 
     def cut(self, at: Boundary, also: Sequence[Boundary]) -> Cut:
         """As `find_cut` tells."""
-        reading, given = self._features() if FEATURES in (at, *also) else (None, {})
+        given = self._features() if FEATURES in (at, *also) else {}
         inner = [boundary for boundary in dict.fromkeys((at, *also)) if boundary != FEATURES]
-        outputs = trunk_outputs(self.network, self.anatomy, inner, self.batch) if inner else {}
+        outputs = trunk_outputs(self.network, self.anatomy, inner, self.batch, self.habits) if inner else {}
         given |= {boundary: rows for boundary in inner if (rows := self._rows(outputs.get(boundary))) is not None}
         if at != FEATURES and at not in given:
-            raise NoTrunkError(f"the layers of {self.name} do not give a row for each token, text by text")
+            raise NoTrunkError(f"the layers of {self.name} do not give a row for each token")
         for with_ids in (False, True):
-            rest = Rest(self.network, self.anatomy, at, self.returns, with_ids)
+            habits = replace(self.habits, with_ids=with_ids)
+            rest = Rest(self.network, self.anatomy, at, habits)
             if at in given and self._fits(rest, given[at]):
-                return Cut(rest, reading, given)
+                return Cut(rest, habits, given)
         raise NoTrunkError(f"{self.name}, cut there, gives other logits than whole")
 
     def _whole(self) -> torch.Tensor:
-        """The logits; notes how many outputs a layer gives as a tuple (0: a tensor alone)."""
+        """The logits; notes in which form the layers give their outputs."""
 
         def look(module: nn.Module, args: tuple, output: torch.Tensor | tuple) -> None:
-            self.returns = len(output) if isinstance(output, tuple) else 0
+            several = isinstance(output, tuple)
+            shape = (output[0] if several else output).shape[:2]
+            self.habits = Habits(returns=len(output) if several else 0, texts_second=shape == self.mask.T.shape)
 
         return run_hooked(self.network, self.batch, dict.fromkeys(self.anatomy.layers[:1], look))
 
-    def _features(self) -> tuple[str | None, dict[Boundary, torch.Tensor]]:
-        """How the head reads the base model's output and what it reads, where that is one vector a text."""
+    def _features(self) -> dict[Boundary, torch.Tensor]:
+        """What the head reads of the base model's output, where that is one vector a text; notes how it reads."""
         output = base_output(self.network, self.anatomy, self.batch)
         rest = Rest(self.network, self.anatomy, FEATURES)
         for reading, read in READINGS.items():
@@ -118,8 +122,9 @@ class _Probe:
             except FAILURES:
                 continue
             if features is not None and self._fits(rest, features):
-                return reading, {FEATURES: features}
-        return None, {}
+                self.habits = replace(self.habits, reading=reading)
+                return {FEATURES: features}
+        return {}
 
     def _rows(self, hidden: torch.Tensor | None) -> torch.Tensor | None:
         """A boundary's output as it is kept; a last layer for the first token alone gives (texts, 1, hidden)."""

@@ -6,6 +6,7 @@ Both halves are the classifier's own modules; nothing is copied, so training the
 import copy
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -72,6 +73,18 @@ def _last(mask: torch.Tensor) -> torch.Tensor:
     return (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(1)
 
 
+@dataclass(frozen=True)
+class Habits:
+    """How a family's modules hand on what they compute, as `probe.py` finds it out; the defaults are BERT's."""
+
+    reading: str | None = None  # one of READINGS; None: "pooler", or "first" where there is none
+    returns: int = 0  # how many outputs a layer gives as a tuple; 0: a tensor alone
+    texts_second: bool = False  # a layer's output is (length, texts, hidden), as XLNet's
+    # The code around the layers wants to see the token ids: it runs as it is, embeddings included.
+    with_ids: bool = False
+
+
+BERTS = Habits()
 Hook = Callable[[nn.Module, tuple, object], None]  # as register_forward_hook takes them
 
 
@@ -84,12 +97,11 @@ def trunk_outputs(
     anatomy: Anatomy,
     boundaries: Sequence[Boundary],
     batch: dict[str, torch.Tensor],
-    reading: str | None = None,
+    habits: Habits = BERTS,
 ) -> dict[Boundary, torch.Tensor]:
     """What each boundary gets for a batch, from one forward pass in eval mode.
 
-    (batch, length, hidden) before a layer; (batch, hidden) for FEATURES, by one of READINGS: by default what the
-    pooler gives, or the first token's where there is none.
+    (batch, length, hidden) before a layer; (batch, hidden) for FEATURES.
     """
     found: dict[Boundary, torch.Tensor] = {}
     mask = batch["attention_mask"]
@@ -99,6 +111,7 @@ def trunk_outputs(
     def catch(at: int) -> Hook:
         def hook(module: nn.Module, args: tuple, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
             hidden = output[0] if isinstance(output, tuple) else output
+            hidden = hidden.transpose(0, 1) if habits.texts_second else hidden
             found[at] = hidden[:, : mask.shape[1]]  # some families pad on the right to their attention's window
             if at == stop:
                 raise _ReachedError
@@ -107,7 +120,7 @@ def trunk_outputs(
 
     def read(module: nn.Module, args: tuple, output: ModelOutput) -> None:
         default = "first" if getattr(output, "pooler_output", None) is None else "pooler"
-        found[FEATURES] = READINGS[reading or default](output, mask)
+        found[FEATURES] = READINGS[habits.reading or default](output, mask)
         raise _ReachedError
 
     hooks = {anatomy.layers[b - 1]: catch(b) for b in inner}
@@ -148,23 +161,19 @@ class Rest:
     """What is behind a boundary: kept trunk outputs → logits, through the classifier's own modules and code.
 
     A shallow copy of the classifier in which each frozen layer, or the base model, gives what was kept and computes
-    nothing. `returns` is how many outputs a layer of the family gives as a tuple (0: a tensor alone). `with_ids` is for
-    families whose code around the layers wants to see the token ids: it runs as it is, embeddings included; else the
-    modules before the layers are left out. Not a module itself, so that holding one does not register the parameters
-    twice.
+    nothing. The modules before the layers are left out where the family's habits allow. Not a module itself, so that
+    holding one does not register the parameters twice.
     """
 
-    def __init__(
-        self, network: PreTrainedModel, anatomy: Anatomy, at: Boundary, returns: int = 0, with_ids: bool = False
-    ) -> None:
-        self.at, self.returns, self.with_ids = at, returns, with_ids
+    def __init__(self, network: PreTrainedModel, anatomy: Anatomy, at: Boundary, habits: Habits = BERTS) -> None:
+        self.at, self.habits = at, habits
         self._kept: torch.Tensor | None = None
         self._network = _shallow(network)
         if at == FEATURES:
             _own(self._network, anatomy.base).forward = self._as_output
         for layer in [] if at == FEATURES else anatomy.layers[:at]:
             _own(self._network, layer).forward = self._as_layer
-        if at != FEATURES and not with_ids:
+        if at != FEATURES and not habits.with_ids:
             base = _own(self._network, anatomy.base)
             holder = anatomy.layers[0].removeprefix(f"{anatomy.base}.").split(".")[0]
             for i, name in enumerate(list(base._modules)[: list(base._modules).index(holder)]):
@@ -180,7 +189,7 @@ class Rest:
     ) -> torch.Tensor:
         """(batch, length, hidden), or (batch, hidden) where one vector a text is kept → logits (batch, labels).
 
-        `input_ids` and `token_type_ids` are looked at with `with_ids` alone.
+        `input_ids` and `token_type_ids` are for families that want to see them.
         """
         self._kept = kept
         for twin in self._twins:
@@ -195,7 +204,7 @@ class Rest:
     ) -> dict[str, torch.Tensor]:
         if self.at == FEATURES:  # some heads count tokens: there is one
             return {"input_ids": mask.new_zeros(len(kept), 1)}
-        if self.with_ids:
+        if self.habits.with_ids:
             return encoder_inputs({"input_ids": ids, "attention_mask": mask, "token_type_ids": types})
         if kept.ndim == 2:
             return {"inputs_embeds": kept[:, None]}
@@ -204,10 +213,11 @@ class Rest:
     def _as_layer(self, *args: torch.Tensor, **named: torch.Tensor) -> torch.Tensor | tuple:
         """What a frozen layer gives: the kept hidden states, in the form in which the family's layers give them."""
         kept = self._kept[:, None] if self._kept.ndim == 2 else self._kept
-        length = (args[0] if args else named["hidden_states"]).shape[1]
+        length = (args[0] if args else named["hidden_states"]).shape[0 if self.habits.texts_second else 1]
         if length > kept.shape[1]:  # padded by the family's own code; the mask hides it
             kept = nn.functional.pad(kept, (0, 0, 0, length - kept.shape[1]))
-        return (kept, *[None] * (self.returns - 1)) if self.returns else kept
+        kept = kept.transpose(0, 1) if self.habits.texts_second else kept
+        return (kept, *[None] * (self.habits.returns - 1)) if self.habits.returns else kept
 
     def _as_output(self, *_: object, **__: object) -> "_Output":
         """What the base model gives: one vector a text, wherever the head looks for it."""

@@ -168,7 +168,7 @@ def page(text: str) -> str:
 
 
 def main() -> None:
-    """Write the page, or say whether it is up to date."""
+    """Write the tables into the page, or print them."""
     cli = argparse.ArgumentParser(description="The families' tables of docs/encoders.md, asked of tiny encoders.")
     cli.add_argument("--write", action="store_true", help="write them into the page; without it they are printed")
     if cli.parse_args().write:

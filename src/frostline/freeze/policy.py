@@ -43,6 +43,7 @@ class Head(Policy):
     name = "head"
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        anatomy.require_head(self.name)
         return {parameter: anatomy.group(parameter) == HEAD for parameter in anatomy.parameters}
 
 
@@ -53,6 +54,7 @@ class Embeddings(Policy):
     name = "embeddings"
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        anatomy.require_layers(self.name)
         return {parameter: anatomy.group(parameter) != EMBEDDINGS for parameter in anatomy.parameters}
 
 
@@ -67,6 +69,7 @@ class Top(Policy):
         return f"top{self.n}"
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        anatomy.require_layers(self.name, each=True)
         layers = anatomy.layer_count
         if isinstance(self.n, bool) or not isinstance(self.n, int) or not 0 <= self.n <= layers:
             raise InputError(f"freeze.n={self.n}, but {anatomy.model_name} has {layers} layers: use 0 to {layers}")

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from frostline import hub
 from frostline.errors import InputError
+from frostline.model.head import fit_head
 from frostline.model.soundness import require_sound, require_tokenizer
 
 log = logging.getLogger(__name__)
@@ -34,24 +41,41 @@ class Pretrained:
     describe: bool = False
 
     def tokenizer(self, texts: Sequence) -> PreTrainedTokenizerBase:
-        """The encoder's own tokenizer; `texts` are for encoders that train one."""
+        """The encoder's own tokenizer; `texts` are for encoders that train one.
+
+        Decoders often have no pad token: their end-of-sequence token takes its place.
+        """
         tokenizer = self._load(AutoTokenizer)
         require_tokenizer(tokenizer, self._given)
+        if tokenizer.pad_token is None:
+            if tokenizer.eos_token is None:
+                raise InputError(
+                    f"{self._given}: its tokenizer has no pad token, and no eos token that "
+                    'could stand for it: add one (tokenizer.add_special_tokens({"pad_token": "…"})) and save it there'
+                )
+            tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
 
     def network(self, labels: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         """The encoder in fp32 with a classification head for `labels`, whose names go into its config."""
+        known = self._load(AutoConfig).id2label
         network, loading = self._load(
             AutoModelForSequenceClassification,
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
             dtype=torch.float32,
+            problem_type="single_label_classification",
             ignore_mismatched_sizes=True,
             use_safetensors=True,
             output_loading_info=True,
         )
         require_sound(network, tokenizer, loading, self._given)
+        # A decoder's head reads the last token that is none of these.
+        network.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+        told = fit_head(network, loading["missing_keys"], [known[i] for i in sorted(known)], labels)
+        if told:
+            log.info(told)
         return network
 
     @property

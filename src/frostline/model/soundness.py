@@ -44,7 +44,10 @@ def require_sound(
 
 def _require_room(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """InputError where the tokenizer gives a token that the embedding has no row for."""
-    embedding = network.get_input_embeddings()
+    try:
+        embedding = network.get_input_embeddings()
+    except NotImplementedError:  # characters are hashed, not looked up
+        return
     if not isinstance(embedding, torch.nn.Embedding):
         return
     highest = max(tokenizer.get_vocab().values())

@@ -26,6 +26,7 @@ class Anatomy:
     layer_count: int
     after_layers: tuple[str, ...]  # children of the base model behind the layers
     parameters: tuple[str, ...]
+    norms: tuple[str, ...] = ()  # those of `parameters` that belong to a LayerNorm, an RMSNorm or the like
 
     @classmethod
     def of(cls, network: PreTrainedModel) -> "Anatomy":
@@ -43,6 +44,7 @@ class Anatomy:
             layer_count=len(blocks),
             after_layers=_children_after(network.get_submodule(base), base, layers),
             parameters=tuple(name for name, _ in network.named_parameters()),
+            norms=tuple(_norm_parameters(network)),
         )
 
     def group(self, name: str) -> str:
@@ -65,6 +67,12 @@ class Anatomy:
         order = [EMBEDDINGS, *(f"layer.{i}" for i in range(self.layer_count)), POOLER, HEAD]
         present = {self.group(name) for name in self.parameters}
         return [group for group in order if group in present]
+
+    def depth(self, group: str) -> int:
+        """How far below the head a part is: 0 for the head, 1 for the last layer and the pooler, and so on."""
+        if group.startswith("layer."):
+            return self.layer_count - int(group.removeprefix("layer."))
+        return {HEAD: 0, POOLER: 1, EMBEDDINGS: self.layer_count + 1}[group]
 
     def describe(self) -> str:
         """One line a part, as found."""
@@ -108,6 +116,12 @@ def _children_after(base_model: nn.Module, base: str, layers: str) -> tuple[str,
     children = [f"{base}.{name}" for name, _ in base_model.named_children()]
     holder = next(i for i, child in enumerate(children) if _within(layers, child))
     return tuple(child for child in children[holder + 1 :] if "emb" not in child.rsplit(".", 1)[-1])
+
+
+def _norm_parameters(network: nn.Module) -> Iterable[str]:
+    for name, module in network.named_modules():
+        if "norm" in type(module).__name__.lower():
+            yield from (f"{name}.{own}" for own, _ in module.named_parameters(recurse=False))
 
 
 def _within(name: str, part: str) -> bool:

@@ -246,7 +246,8 @@ def test_a_probability_is_never_rounded_over_the_line(value, text):
 @pytest.mark.parametrize(
     ("depth", "words"),
     [("head", "the head alone"), ("top1", "the last layer"), ("top12", "the last 12 layers"),
-     ("embeddings", "all but the embeddings"), ("none", "everything")],
+     ("embeddings", "all but the embeddings"), ("none", "everything"), ("bitfit", "the biases and the head"),
+     ("gradual", "more and more layers from the head down")],
 )  # fmt: skip
 def test_depths_in_words(depth, words):
     assert training(depth) == words

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,20 +13,23 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
 
-from frostline.freeze.callback import Freeze
 from frostline.resume import LastCheckpoint
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
+OURS = ("checkpoint_minutes", "gradient_checkpointing")
 CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
 
 
-def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze, earlier_step: int | None) -> Trainer:
-    """Lightning's Trainer with this run's callbacks; every `trainer.*` option but `checkpoint_minutes` is its own.
+def make_trainer(
+    cfg: DictConfig, folder: Path, clock: Clock, own: Sequence[Callback], earlier_step: int | None
+) -> Trainer:
+    """Lightning's Trainer with this run's callbacks, `own` among them; every `trainer.*` option not in OURS is its own.
 
     What an earlier attempt told TensorBoard after `earlier_step` is told again, so it is purged there.
     """
     options = OmegaConf.to_container(cfg.trainer, resolve=True)
-    minutes = options.pop("checkpoint_minutes")
+    minutes = options["checkpoint_minutes"]
+    options = {name: value for name, value in options.items() if name not in OURS}
     on_gpu = options["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if on_gpu else "32-true"
@@ -35,7 +39,7 @@ def make_trainer(cfg: DictConfig, folder: Path, clock: Clock, freeze: Freeze, ea
     return Trainer(
         **options,
         logger=make_logger(cfg, earlier_step),
-        callbacks=[PhaseTimer(clock), freeze, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
+        callbacks=[PhaseTimer(clock), *own, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
         plugins=[TimedCheckpointIO(clock)],
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in extra),
         enable_model_summary=False,

@@ -101,7 +101,8 @@ class Trunk:
         self.about = about
         self.network, self.anatomy, self.at, self.cache, self.device = network, anatomy, at, cache, device
         self.rest = Rest(network, anatomy, at)
-        self._probe = sample[list(range(min(PROBE_TEXTS, len(sample))))]
+        probe = sample[list(range(min(PROBE_TEXTS, len(sample))))]
+        self._probe = {name: tensor.to(network.device) for name, tensor in probe.items()}
         wanted = {at, *(boundary_of(name, anatomy) for name in cache.also)} - {None}
         self.boundaries = sorted(wanted, key=str)
         self._given = self._tried()
@@ -277,8 +278,8 @@ def open_trunk(
     """
     if cache is None:
         return "trunk=none"
-    if policy.trunk_dropout:
-        return "freeze.trunk_dropout makes a frozen layer's output differ each time"
+    if policy.no_trunk:
+        return policy.no_trunk
     try:
         at = boundary(policy.trains(anatomy), anatomy)
         trunk = Trunk(network, anatomy, at, cache, splits[0], device, about)

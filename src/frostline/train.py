@@ -18,7 +18,7 @@ from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
 from frostline.freeze.policy import Policy
 from frostline.freeze.schedule import Schedule
-from frostline.model import kernels
+from frostline.model import activations, kernels
 from frostline.model.anatomy import Anatomy, max_positions
 from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
@@ -55,9 +55,10 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     anatomy = prepare(cfg, policy, network, anatomy)
     freeze = Freeze(policy, cfg.print_parameters)
     checkpoint, step = checkpoint_to_go_on_from(folder / CHECKPOINTS / LAST) or (cfg.resume, None)
-    trainer = make_trainer(cfg, folder, clock, [freeze, *moving_trunk(cfg, freeze, data, clock)], step)
+    moving = moving_trunk(cfg, freeze, data, clock)
+    trainer = make_trainer(cfg, folder, clock, [freeze, *moving], step)
     memory.reset_peak(trainer.strategy.root_device)
-    trunk = find_trunk(cfg, data, network, anatomy, policy, trainer.strategy.root_device)
+    trunk = None if moving else find_trunk(cfg, data, network, anatomy, policy, trainer.strategy.root_device)
     if trunk:
         keep_trunk(trunk, data, cfg.test, clock)
 
@@ -125,12 +126,7 @@ def prepare(cfg: DictConfig, policy: Policy, network: PreTrainedModel, anatomy: 
     policy.prepare(network, anatomy)
     kernels.use(cfg.kernels, network)
     if cfg.trainer.gradient_checkpointing:
-        if not network.supports_gradient_checkpointing:
-            raise InputError(
-                f"trainer.gradient_checkpointing=true, but {type(network).__name__} does not support it: leave it out"
-            )
-        # The reentrant kind gives no gradients where a frozen bottom's outputs need none.
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+        activations.checkpoint(network)
     return Anatomy.of(network)
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ PARALLEL = ("joblib", "submitit_local", "submitit_slurm", "ray")
 COUNTING = '''
 """A trunk cache that leaves a line for every entry that a process starts to fill."""
 import os
+import signal
 from dataclasses import dataclass
 from functools import cached_property
 from frostline.trunk.cache import Store, default_folder
@@ -263,3 +266,31 @@ def test_optunas_grid_is_refused_for_hydras_own(train):
     outcome = train("-m", "sweeper=optuna", "hydra/sweeper/sampler=grid", "freeze=head,top1")
     assert outcome.status == 1
     assert outcome.err.strip() == "hydra/sweeper/sampler=grid: every combination is what sweeper=basic tries; use that"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_a_killed_worker_ends_its_cells_not_the_sweep(launcher, tmp_path, small_reviews, launch):
+    cells = (f"launcher={launcher}", "freeze=none", "seed=1,2", "trainer.max_epochs=30", "hydra.sweep.dir=sweep")
+    common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none", "logger=none"]
+    sweep = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "-m", *common, *cells],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    victim = tmp_path / "sweep" / "seed=1"
+    while not (victim / "checkpoints" / "last.ckpt").exists():
+        assert sweep.poll() is None, sweep.communicate()
+        time.sleep(0.05)
+    os.kill(ledger.state(victim)["pid"], signal.SIGKILL)
+    _, err = sweep.communicate(timeout=300)
+    assert sweep.returncode == 1
+    assert "Traceback" not in err
+    assert "The launcher gave up" in err
+    assert "seed=1: interrupted: its process ended without a word" in err
+    assert "hydra.sweep.dir=sweep runs these alone" in err
+
+    again = launch(*cells)
+    assert again.status == 0, again.err
+    assert len(metrics(tmp_path / "sweep")) == 2
+    assert ledger.state(victim)["attempts"] == 2

@@ -25,10 +25,13 @@ def save_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     tokenizer.model_max_length = max_length
-    network.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that did not come to its end
-    partial.rename(folder)
+    try:
+        network.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that did not come to its end
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def save_predictions(
@@ -49,8 +52,11 @@ def save_predictions(
         **{f"probability/{name}": probabilities[:, i].numpy() for i, name in enumerate(names)},
     }
     partial = file.with_name(f".{file.name}")
-    pq.write_table(pa.table(table), partial)
-    partial.replace(file)
+    try:
+        pq.write_table(pa.table(table), partial)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def examples(

@@ -16,6 +16,11 @@ def is_basic(config: DictConfig) -> bool:
     return "basic" in config.hydra.sweeper._target_.lower()
 
 
+def plans_itself(config: DictConfig) -> bool:
+    """Whether the sweeper shows its own cells in a dry run."""
+    return config.hydra.sweeper._target_.endswith("DepthStudy")
+
+
 def axes(config: DictConfig) -> tuple[dict[str, list[str]], list[str]]:
     """Keys that the sweep varies, with their values, and keys that it fixes."""
     overrides = {override.key_or_group: override for override in _overrides(config)}

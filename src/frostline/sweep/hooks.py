@@ -13,11 +13,13 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from frostline.cell import STOPPED, slip
+from frostline.cell import STOPPED
 from frostline.errors import InputError, one_line
+from frostline.faults import slip
 from frostline.report import assemble as report
 from frostline.sweep import compose, ledger, presets
 from frostline.sweep.identity import identify, settings
+from hydra_plugins.frostline.watched import watch
 
 SWEEP = "sweep.json"
 
@@ -48,10 +50,13 @@ class SweepHooks(Callback):
             cells = compose.cells(config) if compose.is_basic(config) else {}
             for folder, cell in cells.items():
                 ledger.require_same(folder, identify(cell), "hydra.sweep.dir")
+            if config.sweep.dry_run and compose.plans_itself(config):
+                return
             if config.sweep.dry_run:
                 _dry_run(cells)
             self.cells = list(cells)
             _begin(sweep, config, swept)
+            watch(config)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         self._done_before = (Path(config.hydra.runtime.output_dir) / ledger.METRICS).exists()

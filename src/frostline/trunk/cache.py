@@ -100,7 +100,8 @@ class Store:
         try:
             card = json.loads((folder / CARD).read_text())
             entry = Entry(folder, Plan(**card["plan"]))
-            whole = card["xxh3_128"] == _checksum(folder / VALUES)
+            size = (folder / VALUES).stat().st_size
+            whole = size == entry.plan.bytes and card["xxh3_128"] == _checksum(folder / VALUES)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, OSError):

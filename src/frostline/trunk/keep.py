@@ -1,6 +1,5 @@
 """Fills the cache with what a trunk gives for a run's texts, and reads it back."""
 
-import errno
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from rich.progress import track
 from transformers import PreTrainedModel
 
 from frostline.data.batches import SortedBatches, TokenizedTexts
-from frostline.errors import InputError
+from frostline.errors import InputError, is_no_room
 from frostline.freeze.policy import Policy
 from frostline.model import kernels
 from frostline.model.anatomy import EMBEDDINGS, Anatomy
@@ -197,21 +196,26 @@ class Trunk:
             with ExitStack() as locks:
                 for name in sorted(keys.values()):  # in one order everywhere, so that nobody waits in a circle
                     locks.enter_context(store.lock(name))
-                # Another process may have filled some of them while this one waited, and training may have changed
-                # layers that are frozen at a boundary of another run.
+                entry = store.get(keys[self.at])  # another process may have filled it while this one waited
+                # Training may have changed layers that are frozen at a boundary of another run.
                 missing = {
                     at: name
                     for at, name in keys.items()
-                    if not store.has(name) and (at == self.at or self._weights(at) == self._facts[at]["weights"])
+                    if (at == self.at and entry is None)
+                    or (at != self.at and not store.has(name) and self._weights(at) == self._facts[at]["weights"])
                 }
-                entry = self._filled(texts, missing).get(self.at) or store.get(keys[self.at])
+                filled = self._filled(texts, missing)
+                entry = entry or filled[self.at]
         return KeptTexts(texts, entry.values, self.per_text(self.at))
 
     def _filled(self, texts: TokenizedTexts, keys: dict[Boundary, str]) -> dict[Boundary, Entry]:
         try:
             return self._fill(texts, keys)
+        except FileNotFoundError:
+            log.warning(f"{self.cache.store.folder} was deleted while it was being filled: it is filled again.")
+            return self._fill(texts, keys)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_no_room(error):
                 raise
             size = readable(sum(self.plan(texts, at).bytes for at in keys))
             raise InputError(

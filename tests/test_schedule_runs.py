@@ -97,9 +97,9 @@ def test_the_parameters_that_count_are_the_mean_over_the_steps(tiny_network, bat
     assert counts["trainable"] + counts["frozen"] == counts["total"]
 
 
-def test_several_devices_are_refused_in_one_line(tiny_network):
+def test_devices_that_would_wait_for_frozen_parameters_are_refused_in_one_line(tiny_network):
     trainer = pl.Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False)
-    with pytest.raises(InputError, match=r"freeze=auto changes what trains on the way.*use trainer\.devices=1"):
+    with pytest.raises(InputError, match=r"freeze=auto changes what trains on the way.*use trainer=ddp"):
         Freeze(Auto()).setup(trainer, Classifier(tiny_network("bert"), LinearDecayAdamW()), "fit")
 
 

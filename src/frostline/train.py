@@ -56,7 +56,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     freeze = Freeze(policy, cfg.print_parameters)
     checkpoint, step = checkpoint_to_go_on_from(folder / CHECKPOINTS / LAST) or (cfg.resume, None)
     moving = moving_trunk(cfg, freeze, data, clock)
-    trainer = make_trainer(cfg, folder, clock, [freeze, *moving], step)
+    trainer = make_trainer(cfg, folder, clock, [freeze, *moving], isinstance(policy, Schedule), step)
     memory.reset_peak(trainer.strategy.root_device)
     trunk = None if moving else find_trunk(cfg, data, network, anatomy, policy, trainer.strategy.root_device)
     if trunk:

@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
 
+from frostline import ranks
 from frostline.resume import LastCheckpoint
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
@@ -21,11 +22,12 @@ CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
 
 
 def make_trainer(
-    cfg: DictConfig, folder: Path, clock: Clock, own: Sequence[Callback], earlier_step: int | None
+    cfg: DictConfig, folder: Path, clock: Clock, own: Sequence[Callback], moves: bool, earlier_step: int | None
 ) -> Trainer:
     """Lightning's Trainer with this run's callbacks, `own` among them; every `trainer.*` option not in OURS is its own.
 
-    What an earlier attempt told TensorBoard after `earlier_step` is told again, so it is purged there.
+    `moves` says that what trains will change. What an earlier attempt told TensorBoard after `earlier_step` is told
+    again, so it is purged there.
     """
     options = OmegaConf.to_container(cfg.trainer, resolve=True)
     minutes = options["checkpoint_minutes"]
@@ -33,6 +35,8 @@ def make_trainer(
     on_gpu = options["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if on_gpu else "32-true"
+    if moves and options.get("strategy", "ddp") == "ddp" and ranks.count(cfg) > 1:
+        options["strategy"] = "ddp_find_unused_parameters_true"
     if on_gpu:
         torch.set_float32_matmul_precision("high")  # TF32
     extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]

@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 from transformers import PreTrainedModel
 
 from frostline.display import rendered
@@ -50,10 +51,10 @@ class Freeze(pl.Callback):
         self.moves, self._seen, self._depth = [], None, None
         self._gradients_checked = False
         self._report(network, trainer)
-        if isinstance(self.policy, Schedule) and trainer.world_size > 1:
+        if isinstance(self.policy, Schedule) and trainer.world_size > 1 and not _follows(trainer.strategy):
             raise InputError(
-                f"freeze={self.policy.name} changes what trains on the way, which several devices cannot follow: "
-                "use trainer.devices=1, or a policy that stays, such as freeze=top2"
+                f"freeze={self.policy.name} changes what trains on the way, which the devices' strategy cannot follow: "
+                "use trainer=ddp, trainer.devices=1, or a policy that stays, such as freeze=top2"
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -143,6 +144,11 @@ class Freeze(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_text("freeze", markdown(rows))
+
+
+def _follows(strategy: Strategy) -> bool:
+    """Whether devices wait for no gradients of parameters that are frozen now."""
+    return isinstance(strategy, DDPStrategy) and strategy._ddp_kwargs.get("find_unused_parameters", False)
 
 
 def moment(trainer: pl.Trainer) -> Moment:

@@ -87,6 +87,11 @@ def test_a_wrong_option_is_told(options, message):
         Lora(**options)
 
 
+def test_a_target_that_is_no_regular_expression_is_told(tiny_network):
+    with pytest.raises(InputError, match=r"freeze\.targets: 'quer\(' is not a regular expression"):
+        prepared(tiny_network("bert"), Lora(targets=["quer("]))
+
+
 def test_targets_that_match_nothing_are_told_with_names_as_they_are(tiny_network):
     with pytest.raises(InputError, match=r"matches nothing in tiny bert: .* called like bert\.encoder\.layer\.0"):
         prepared(tiny_network("bert"), Lora(targets=["q_proj"]))

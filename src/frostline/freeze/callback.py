@@ -98,22 +98,32 @@ class Freeze(pl.Callback):
         if not isinstance(self.policy, Schedule):
             return False
         now, layers = moment(trainer), self.anatomy.layer_count
-        depth = self.policy.depth(now, layers)
-        if isinstance(self.policy, Auto):
-            self._seen = self._seen or Seen(depth)
-            if self.policy.checks_at(now):
-                self._seen = self.policy.looked(self._seen)
-            depth = self._seen.depth
+        depth = self._depth_at(now, layers)
         if depth == self._depth:
             return False
-        standing = at_depth(depth, layers)
-        apply(standing, network, self.anatomy)
-        if not self.moves or self.moves[-1]["trains"] != standing.name:
-            trainable = parameter_counts(network.named_parameters())["trainable"]
-            self.moves.append({"step": now.step, "trains": standing.name, "trainable": trainable})
-            log.info(f"Step {now.step:,}: from here on freeze={self.policy.name} is as freeze={standing.name}.")
+        apply(at_depth(depth, layers), network, self.anatomy)
         self._depth, self._gradients_checked = depth, False
+        self._record(now.step, at_depth(depth, layers).name, network, trainer)
         return True
+
+    def _depth_at(self, now: Moment, layers: int) -> int:
+        depth = self.policy.depth(now, layers)
+        if not isinstance(self.policy, Auto):
+            return depth
+        self._seen = self._seen or Seen(depth)
+        if self.policy.checks_at(now):
+            self._seen = self.policy.looked(self._seen)
+        return self._seen.depth
+
+    def _record(self, step: int, name: str, network: PreTrainedModel, trainer: pl.Trainer) -> None:
+        """Tell of a move, unless a checkpoint says that it was told."""
+        if self.moves and self.moves[-1]["trains"] == name:
+            return
+        trainable = parameter_counts(network.named_parameters())["trainable"]
+        self.moves.append({"step": step, "trains": name, "trainable": trainable})
+        log.info(f"Step {step:,}: from here on freeze={self.policy.name} is as freeze={name}.")
+        for logger in trainer.loggers:
+            logger.log_metrics({"freeze/depth": self._depth}, step=step)
 
     def state_dict(self) -> dict[str, Any]:
         own = {"policy": self.policy.name, "trainable": fingerprint(self.trains)}

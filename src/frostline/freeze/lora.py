@@ -1,6 +1,5 @@
 """LoRA: low-rank adapters beside an encoder's frozen matrices, merged into them after training."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from frostline.errors import InputError
-from frostline.freeze.policy import Policy
+from frostline.freeze.policy import Policy, compiled
 from frostline.freeze.schedule import is_number
 from frostline.model.anatomy import HEAD, Anatomy
 
@@ -80,8 +79,9 @@ class Lora(Policy):
             for name, module in network.named_modules()
             if isinstance(module, nn.Linear | Conv1D) and anatomy.group(name).startswith("layer.")
         ]
-        patterns = [TARGETS[self.targets]] if isinstance(self.targets, str) else list(self.targets)
-        found = [name for name in linear if any(re.search(pattern, name) for pattern in patterns)]
+        given = [TARGETS[self.targets]] if isinstance(self.targets, str) else self.targets
+        patterns = [compiled(pattern, "freeze.targets") for pattern in given]
+        found = [name for name in linear if any(pattern.search(name) for pattern in patterns)]
         if not found:
             names = f"its linear modules are called like {linear[0]}" if linear else "its layers have no linear modules"
             raise InputError(f"freeze.targets={self.targets} matches nothing in {anatomy.model_name}: {names}")

@@ -101,7 +101,7 @@ class Pattern(Policy):
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
         if isinstance(self.train, str) or not self.train:
             raise InputError("freeze.train is not a list: give regular expressions, such as freeze.train=[classifier]")
-        patterns = [_compiled(pattern) for pattern in self.train]
+        patterns = [compiled(pattern, "freeze.train") for pattern in self.train]
         for pattern in patterns:
             if not any(pattern.search(parameter) for parameter in anatomy.parameters):
                 raise InputError(
@@ -141,11 +141,12 @@ def _with_head(anatomy: Anatomy, chosen: set[str], name: str, what: str) -> dict
     return trains
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def compiled(pattern: str, option: str) -> re.Pattern[str]:
+    """An option's regular expression; InputError where it is none."""
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise InputError(f"freeze.train: {pattern!r} is not a regular expression: {error}") from error
+        raise InputError(f"{option}: {pattern!r} is not a regular expression: {error}") from error
 
 
 def fingerprint(trains: dict[str, bool]) -> str:

@@ -21,7 +21,7 @@ def tokenizer_for(family: str, texts: list[str] = WORDS) -> PreTrainedTokenizerB
     """A tokenizer with the habits of the family's own: what it pads with, on which side, and what its words are."""
     if family == "canine":
         return CanineTokenizer(model_max_length=64)
-    tokenizer = Tiny("tiny", family).tokenizer(texts)
+    tokenizer = Tiny("tiny", "distilbert" if family == "distilbert" else "bert").tokenizer(texts)
     tokenizer.model_max_length = 62
     if family == "xlnet":
         tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # in use, and saved

@@ -11,17 +11,17 @@ from frostline.report.runs import Cell
 
 @dataclass(frozen=True)
 class Found:
-    """A folder of weights; `run` is the run it belongs to, `choice` a line on how a sweep's run was chosen."""
+    """A folder of weights; `folder` is the run, or what was named; `choice` a line on how a sweep's run was chosen."""
 
     model: Path
-    run: Path
+    folder: Path
     choice: str | None = None
 
 
 def find(folder: Path) -> Found:
     """The model that `folder` stands for; InputError where there is none, or no saying which."""
     if model := model_in(folder):
-        return Found(model, model.parent if model.name == "model" else model)
+        return Found(model, folder)
     cells = trained_cells(folder)
     sets = sorted({cell.data for cell in cells})
     if len(sets) > 1:

@@ -1,6 +1,4 @@
-"""An explanation as shaded text: in a terminal's colours, as numbers where there are none, and as HTML."""
-
-from html import escape
+"""An explanation as shaded text on a terminal, and as numbers where there are no colours."""
 
 from rich.console import Console
 from rich.text import Text
@@ -22,25 +20,10 @@ def for_terminal(explanation: Explanation, console: Console | None = None) -> st
     return caught.get().rstrip("\n")
 
 
-def for_page(explanation: Explanation) -> str:
-    """HTML, everything from data escaped; each word tells its share when pointed at."""
-    parts = ["".join(_html_piece(explanation, *piece) for piece in part.pieces()) for part in explanation.parts]
-    return "".join(f"<p class='shaded'>{part}</p>" for part in parts)
-
-
 def strength(explanation: Explanation, share: float) -> float:
     """From −1 to 1: a share as a part of the text's largest."""
     largest = max((abs(other) for _, other in explanation.words), default=0.0)
     return share / largest if largest else 0.0
-
-
-def _html_piece(explanation: Explanation, text: str, share: float | None) -> str:
-    if share is None:
-        return escape(text)
-    level = strength(explanation, share)
-    red, green, blue = FOR if level > 0 else AGAINST
-    shade = f" style='background:rgba({red},{green},{blue},{0.6 * abs(level):.2f})'" if abs(level) >= FAINT else ""
-    return f"<span{shade} title='{share:+.2f}'>{escape(text)}</span>"
 
 
 def _coloured(explanation: Explanation, part: Part) -> Text:

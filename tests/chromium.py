@@ -69,7 +69,8 @@ class Tab:
     async def click(self, selector: str) -> None:
         """A real click in the middle of an element."""
         spot = await self.until(
-            f"(e => {{ if (!e) return null; e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); "
+            f"(e => {{ if (!e) return null; e.scrollIntoView({{block: 'center'}}); "
+            f"const b = e.getBoundingClientRect(); "
             f"return [b.x + b.width / 2, b.y + b.height / 2] }})(document.querySelector({json.dumps(selector)}))"
         )
         for kind in ("mousePressed", "mouseReleased"):

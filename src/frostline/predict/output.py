@@ -147,8 +147,10 @@ def _alone(file: Path) -> Iterator[None]:
     lock = FileLock(file.with_name(f"{file.name}.partial.lock"), timeout=0)
     try:
         with lock:
-            yield
-            Path(lock.lock_file).unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
         raise InputError(f"--out {file} is being written by another process: wait for its end, or stop it") from None
 

@@ -25,12 +25,25 @@ def sentences() -> tuple[list[str], list[int]]:
     return [text for text, _ in pairs], [label for _, label in pairs]
 
 
+def with_neutral_ones() -> tuple[list[str], list[int]]:
+    """The same with a third label, for texts without such a word and for those in which nothing can be read."""
+    texts, labels = sentences()
+    plain = [text.replace(word, "played") for text in texts for word in (*GOOD, *BAD) if word in text]
+    masked = ["[MASK] " * length for length in range(1, 20)]
+    return texts + plain + masked, [2 * label for label in labels] + [1] * len(plain + masked)
+
+
 def write_model(
-    folder: Path, family: str = "bert", labels: Sequence[str] = LABELS, steps: int = 0, seed: int = 0, **sizes: int
+    folder: Path,
+    family: str = "bert",
+    labels: Sequence[str] = LABELS,
+    steps: int = 0,
+    seed: int = 0,
+    lessons: tuple[list[str], list[int]] | None = None,
 ) -> Path:
-    """A run's `model/` in `folder`, trained for so many steps on `sentences`; its head is drawn by `seed`."""
-    texts, targets = sentences()
-    source = Tiny(name="tiny", name_or_path=family, dropout=0.0, **sizes)
+    """A run's `model/` in `folder`, trained for so many steps on `lessons`; its head is drawn by `seed`."""
+    texts, targets = lessons or sentences()
+    source = Tiny(name="tiny", name_or_path=family, dropout=0.0)
     tokenizer = source.tokenizer(texts)
     network = source.network(labels, tokenizer)
     with torch.random.fork_rng():

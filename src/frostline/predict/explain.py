@@ -1,8 +1,9 @@
 """Which words decided: integrated gradients (Sundararajan et al., arXiv 1703.01365) from an empty text to this one.
 
 What is attributed is the predicted label's log-odds, log p / (1 − p): with two labels the difference of their logits.
-An empty text has the padding token's embedding in place of every word's. The words' shares and what the empty text has
-already add up to the text's log-odds; how nearly is measured, and more steps are taken until it is near enough.
+An empty text has the mask token's embedding (the padding's where there is none) in place of every word's: pretraining
+knows it as a word that says nothing. The words' shares and what the empty text has already add up to the text's
+log-odds; how nearly is measured, and more steps are taken until it is near enough.
 """
 
 import re
@@ -112,7 +113,7 @@ def _encoded(predictor: Predictor, text: Text) -> tuple[torch.Tensor, torch.Tens
     tokens = encoded.encodings[0]
     ids = encoded.pop("input_ids").to(predictor.device)
     special = torch.tensor([tokens.special_tokens_mask], dtype=torch.bool, device=predictor.device)
-    filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.unk_token_id or 0
+    filler = next((i for i in (tokenizer.mask_token_id, tokenizer.pad_token_id) if i is not None), 0)
     try:
         embed = network.get_input_embeddings()
         with torch.inference_mode():

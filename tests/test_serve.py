@@ -210,7 +210,7 @@ def test_type_submit_read_the_bars(sweep, tmp_path):
     assert found["widths"] == pytest.approx(list(expected["none"].probabilities.values()), abs=0.02)
     assert found["words"] == text
     assert found["sample"] == f"{HOSTILE} superb"
-    assert found["title"] == "Frostline: sweep"
+    assert found["title"] == "Frostline: reviews"
     assert found["message"] == "Give some words, then press Enter."
     assert {urlsplit(url).hostname for url in found["requests"] if url.startswith("http")} == {"127.0.0.1"}
     assert proxy.callers == []

@@ -59,6 +59,6 @@ def _start(options: argparse.Namespace) -> str:
     for judge in judges:
         _ = judge.predictor
     try:
-        return launch(found, f"Frostline: {options.folder.resolve().name}", options.host, options.port)
+        return launch(found, options.host, options.port)
     except OSError as error:
         raise InputError(f"--host {options.host} --port {options.port}: {error}: choose another with --port") from error

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-import os
+import resource
 import signal
 import subprocess
 import sys
@@ -112,21 +112,26 @@ def test_standard_input_is_a_text_a_line(run, predictor, command, tmp_path, monk
     assert refused.err.startswith("standard input is not UTF-8")
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_killed_and_resumed_is_as_if_never_killed(suffix, run, command, tmp_path):
+@pytest.mark.parametrize(("suffix", "how"), [("csv", signal.SIGKILL), ("parquet", signal.SIGINT)])
+def test_stopped_and_resumed_is_as_if_never_stopped(suffix, how, run, command, tmp_path):
     texts = (sentences()[0] * (3 * CHUNK // 72 + 1))[: 3 * CHUNK + 17]
     write_csv(tmp_path / "in.csv", [f"{text} {i % 97}" for i, text in enumerate(texts)])
     job = ("predict.py", run, "--file", "in.csv")
     assert command(*job, "--out", f"whole.{suffix}").status == 0
     process = subprocess.Popen(
-        [sys.executable, ROOT / "predict.py", *map(str, job[1:]), "--out", f"out.{suffix}"], cwd=tmp_path
+        [sys.executable, ROOT / "predict.py", *map(str, job[1:]), "--out", f"out.{suffix}"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     journal, partial = tmp_path / f"out.{suffix}.partial.json", tmp_path / f"out.{suffix}.partial"
     end = time.monotonic() + 120
     while not journal.exists() and time.monotonic() < end:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130)
+    assert ("Stopped: go on with --resume" in said) == (how == signal.SIGINT)
     assert 0 < json.loads(journal.read_text())["rows"] < len(texts)
     with partial.open("ab") as stream:
         stream.write(b'"half a row')
@@ -142,6 +147,23 @@ def test_killed_and_resumed_is_as_if_never_killed(suffix, run, command, tmp_path
     assert not journal.exists()
     assert not partial.exists()
     assert command(*job, "--out", f"out.{suffix}", "--resume").err.startswith(f"out.{suffix} is complete")
+
+
+def test_a_full_disk_is_one_line_and_what_is_done_is_kept(run, command, tmp_path):
+    write_csv(tmp_path / "in.csv", (sentences()[0] * (2 * CHUNK // 72 + 1))[: 2 * CHUNK])
+    job = ("predict.py", run, "--file", "in.csv", "--keep", "id")
+    assert command(*job, "--out", "whole.csv").status == 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "whole.csv").stat().st_size * 3 // 4, hard))
+        outcome = command(*job, "--out", "out.csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "out.csv.partial cannot be written: File too large: make room" in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1
+    assert f"({CHUNK:,} of them before)" in command(*job, "--out", "out.csv", "--resume").out
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 def test_what_is_there_is_replaced_only_when_asked(run, command, tmp_path):

@@ -67,11 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(error, file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        kept = f": go on with --resume (what is done is in {options.out}.partial)" if options.out else ""
-        print(f"Stopped{kept}", file=sys.stderr)
+        print(f"Stopped{_left(options)}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _left(options: argparse.Namespace) -> str:
+    """Where an interrupted call's work is."""
+    if options.out is None:
+        return ""
+    hint = "" if options.file == "-" else "go on with --resume; "
+    return f": {hint}what is done is in {options.out}.partial"
 
 
 def _check(options: argparse.Namespace) -> None:

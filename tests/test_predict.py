@@ -4,6 +4,7 @@ import re
 import shutil
 
 import pytest
+import torch
 from made_models import write_model
 
 from frostline.predict import Predictor
@@ -60,9 +61,12 @@ def test_an_encoder_that_is_not_understood_predicts_all_the_same(run, monkeypatc
 
 def test_wrong_input_is_one_line(run, command, tmp_path):
     (tmp_path / "empty").mkdir()
+    shutil.copytree(run / "model", tmp_path / "pickled", ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save(Predictor(run, "cpu").network.state_dict(), tmp_path / "pickled" / "pytorch_model.bin")
     for arguments, message in [
         (("nowhere", "text"), "nowhere does not exist: give a run folder"),
         (("empty", "text"), "empty holds no model"),
+        (("pickled", "text"), "no file named model.safetensors"),
         ((run, "  "), "text 1 is empty"),
         ((run, "text", "--pair", ""), "--pair is empty"),
         ((run,), "nothing to label: give texts in quotes, or --file FILE --out FILE, or - for standard input"),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 import transformers
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from frostline.data.batches import TokenizedTexts
 from frostline.data.text import UNLIMITED
@@ -82,7 +82,7 @@ class Predictor:
         return dict(zip(self.labels, row, strict=True))
 
 
-def load(folder: Path, device: str = "auto", **options: object) -> tuple:
+def load(folder: Path, device: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The classifier in fp32 and eval mode, and its tokenizer; InputError where either, or the device, is amiss."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -90,17 +90,19 @@ def load(folder: Path, device: str = "auto", **options: object) -> tuple:
     try:
         place = torch.device(chosen)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        network = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, **options)
+        network = AutoModelForSequenceClassification.from_pretrained(  # no pickle: it could run code
+            folder, dtype=torch.float32, use_safetensors=True
+        )
         return network.to(place).eval(), tokenizer
     except (OSError, ValueError, RuntimeError, AssertionError) as error:
         raise InputError(f"{folder} on device {chosen}: {' '.join(str(error).split())[:200]}") from error
 
 
-def label_names(network: transformers.PreTrainedModel) -> list[str]:
+def label_names(network: PreTrainedModel) -> list[str]:
     """The labels' names in the order of the logits."""
     return [network.config.id2label[i] for i in range(network.config.num_labels)]
 
 
-def longest(network: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase) -> int:
+def longest(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """The most tokens a text may have, special tokens included."""
     return min(tokenizer.model_max_length, max_positions(network) or UNLIMITED, UNLIMITED)

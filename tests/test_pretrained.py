@@ -39,7 +39,7 @@ def saved(tmp_path: Path, small_reviews: Path):
 
     def save(family: str, name: str = "encoder", base: bool = False, **options: object) -> Path:
         tokenizer = tokenizer_for(family, (small_reviews / "train.csv").read_text().splitlines())
-        size = {} if family == "canine" else {"vocab_size": len(tokenizer)}
+        size = {} if family == "canine" else {"n_words" if family == "xlm" else "vocab_size": len(tokenizer)}
         if family in ("gpt2", "llama"):
             size["pad_token_id"] = None
         if family == "bart":

@@ -169,3 +169,16 @@ def test_rates_by_depth_and_for_the_rest():
     assert study.grid("head", [2], by_depth, depths) == study.Grid("hydra.sweeper.learning_rates", (2.0,))
     with pytest.raises(InputError, match=r"nothing for freeze=none: add hydra.sweeper.by_depth.none="):
         study.grid("none", None, {"head": [1e-3]}, depths)
+
+
+def test_a_dry_run_shows_the_searched_and_the_tested_cells_and_runs_nothing(train, tmp_path):
+    outcome = train(*STUDY, "freeze=head,top1", "seed=1,2", RATES, "sweep.dry_run=true")
+    assert outcome.status == 0, outcome.err
+    assert "4 cells on validation choose 2 learning rates; 4 cells are tested at them." in outcome.out
+    assert "8 cells; nothing is run" in outcome.out
+    rows = [line.split("│")[1:4] for line in outcome.out.splitlines() if "not started" in line]
+    head = [" ".join(row) for row in rows if "freeze=head" in row[0]]
+    assert len(rows) == 8
+    assert len([row for row in head if "test=false" in row and "optimizer.lr=" in row]) == 2
+    assert all("the whole encoder" in row for row in head)
+    assert not (tmp_path / "sweep").exists()

@@ -2,12 +2,15 @@
 
 import re
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from frostline.errors import InputError
-from frostline.freeze.policy import Embeddings, Head, Nothing, Pattern, Top, fingerprint
+from frostline.freeze.policy import BitFit, Embeddings, Head, Norms, Nothing, Pattern, Top, fingerprint
 from frostline.model.anatomy import Anatomy
 
 FAMILIES = ("bert", "distilbert", "roberta", "electra", "modernbert")
@@ -20,6 +23,8 @@ EXPECTED = {
         "top1": ["classifier.*", "bert.pooler.*", "bert.encoder.layer.2.*"],
         "top2": ["classifier.*", "bert.pooler.*", "bert.encoder.layer.[12].*"],
         "embeddings": ["classifier.*", "bert.pooler.*", "bert.encoder.*"],
+        "bitfit": ["classifier.*", "bert.*.bias"],
+        "norms": ["classifier.*", "bert.*.LayerNorm.*"],
     },
     "distilbert": {
         "none": ["*"],
@@ -27,6 +32,8 @@ EXPECTED = {
         "top1": ["classifier.*", "pre_classifier.*", "distilbert.transformer.layer.2.*"],
         "top2": ["classifier.*", "pre_classifier.*", "distilbert.transformer.layer.[12].*"],
         "embeddings": ["classifier.*", "pre_classifier.*", "distilbert.transformer.*"],
+        "bitfit": ["classifier.*", "pre_classifier.*", "distilbert.*.bias"],
+        "norms": ["classifier.*", "pre_classifier.*", "distilbert.*.LayerNorm.*", "distilbert.*_layer_norm.*"],
     },
     "roberta": {
         "none": ["*"],
@@ -34,6 +41,8 @@ EXPECTED = {
         "top1": ["classifier.*", "roberta.encoder.layer.2.*"],
         "top2": ["classifier.*", "roberta.encoder.layer.[12].*"],
         "embeddings": ["classifier.*", "roberta.encoder.*"],
+        "bitfit": ["classifier.*", "roberta.*.bias"],
+        "norms": ["classifier.*", "roberta.*.LayerNorm.*"],
     },
     "electra": {
         "none": ["*"],
@@ -41,6 +50,8 @@ EXPECTED = {
         "top1": ["classifier.*", "electra.encoder.layer.2.*"],
         "top2": ["classifier.*", "electra.encoder.layer.[12].*"],
         "embeddings": ["classifier.*", "electra.encoder.*"],
+        "bitfit": ["classifier.*", "electra.*.bias"],
+        "norms": ["classifier.*", "electra.*.LayerNorm.*"],
     },
     "modernbert": {
         "none": ["*"],
@@ -48,17 +59,26 @@ EXPECTED = {
         "top1": ["classifier.*", "head.*", "model.final_norm.*", "model.layers.2.*"],
         "top2": ["classifier.*", "head.*", "model.final_norm.*", "model.layers.[12].*"],
         "embeddings": ["classifier.*", "head.*", "model.final_norm.*", "model.layers.*"],
+        "bitfit": None,
+        "norms": ["classifier.*", "head.*", "model.*norm.*"],
     },
 }
-POLICIES = {"none": Nothing(), "head": Head(), "top1": Top(n=1), "top2": Top(n=2), "embeddings": Embeddings()}
+POLICIES = {
+    "none": Nothing(), "head": Head(), "top1": Top(n=1), "top2": Top(n=2), "embeddings": Embeddings(),
+    "bitfit": BitFit(), "norms": Norms(),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", POLICIES)
 def test_exactly_the_named_parameters_train(family, name, tiny_network):
     anatomy = Anatomy.of(tiny_network(family))
-    trains = POLICIES[name].trains(anatomy)
     wildcards = EXPECTED[family][name]
+    if wildcards is None:
+        with pytest.raises(InputError, match=rf"freeze={name}: tiny {family} has no "):
+            POLICIES[name].trains(anatomy)
+        return
+    trains = POLICIES[name].trains(anatomy)
     assert trains == {p: any(fnmatchcase(p, wildcard) for wildcard in wildcards) for p in anatomy.parameters}
     assert POLICIES[name].name == name
 
@@ -101,3 +121,37 @@ def test_the_fingerprint_tells_trainable_sets_apart(tiny_network):
     prints = {name: fingerprint(policy.trains(anatomy)) for name, policy in POLICIES.items()}
     assert len(set(prints.values())) == len(prints)
     assert fingerprint(Pattern(train=["^classifier"]).trains(anatomy)) == prints["head"]
+
+
+@pytest.fixture(scope="module")
+def anatomy_of():
+    """The anatomy of a tiny encoder, made once for each family and depth."""
+    from frostline.model.tiny import Tiny
+
+    @cache
+    def make(family, layers):
+        source = Tiny("tiny", family, layers=layers)
+        return Anatomy.of(source.network(("a", "b", "c"), source.tokenizer(["some words"])))
+
+    return make
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(family=st.sampled_from(FAMILIES), layers=st.integers(1, 5), data=st.data())
+def test_every_parameter_is_ruled_once_and_deeper_freezing_trains_less(anatomy_of, family, layers, data):
+    anatomy = anatomy_of(family, layers)
+    names = st.sampled_from(anatomy.parameters)
+    patterns = data.draw(st.lists(names.map(re.escape) | names.map(lambda name: name.split(".")[-2]), min_size=1))
+    deepest_first = [Head(), *(Top(n=n) for n in range(layers + 1)), Embeddings(), Nothing()]
+    policies = [*deepest_first, Pattern(train=patterns)]
+
+    ruled = [policy.trains(anatomy) for policy in policies]
+
+    for trains in ruled:
+        assert list(trains) == list(anatomy.parameters)
+        assert set(map(type, trains.values())) == {bool}
+    kept = [{name for name, trainable in trains.items() if trainable} for trains in ruled]
+    for deeper, shallower in pairwise(kept[: len(deepest_first)]):
+        assert deeper <= shallower
+    fewer = Pattern(train=patterns[: len(patterns) // 2 or 1]).trains(anatomy)
+    assert {name for name, trainable in fewer.items() if trainable} <= kept[-1]

@@ -178,6 +178,9 @@ def test_data_are_known_by_their_content(train, tmp_path, small_reviews):
         (copy / file.name).write_bytes(file.read_bytes())
     assert train("freeze=head", RUN).status == 0
     assert train("freeze=head", RUN, f"data.path={copy}").status == 0
+    (copy / "outputs").mkdir()
+    (copy / "outputs" / "metrics.json").write_text("{}")  # results that land beside the data are not data
+    assert train("freeze=head", RUN, f"data.path={copy}").status == 0
     (copy / "train.csv").write_text((copy / "train.csv").read_text() + '"One more.",negative\n')
     assert train("freeze=head", RUN, f"data.path={copy}").status == 1
 
@@ -253,7 +256,7 @@ def test_a_dry_run_shows_cells_states_and_sizes_and_runs_nothing(train, tmp_path
     assert not (tmp_path / "trunk").exists()
     rows = {line.split("│")[1].strip(): line for line in outcome.out.splitlines() if "freeze=" in line and "│" in line}
     assert "not started" in rows["freeze=none"]
-    assert "none: the embeddings train" in rows["freeze=none"]
+    assert "No trunk for freeze=none: the embeddings train, so no part" in outcome.out
     assert "0 of 3 splits" in rows["freeze=head"]
     promised = outcome.out.strip().splitlines()[-1]
     assert promised.startswith("The trunk cache will grow by ")

@@ -3,6 +3,7 @@
 Nothing here imports torch, so that `--help` and `--cfg job` answer at once.
 """
 
+import contextlib
 import logging
 import math
 import os
@@ -16,11 +17,13 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from frostline import places
+from frostline import places, secrets
 from frostline.errors import InputError, one_line
+from frostline.faults import told
 from frostline.sweep import ledger, names, presets
+from frostline.sweep.compose import require_inside
 from frostline.sweep.identity import identify
 
 log = logging.getLogger(__name__)
@@ -37,12 +40,15 @@ def run(cfg: DictConfig) -> float:
     exit would end the whole sweep, and the sweep's end sets the status.
     """
     started = time.perf_counter()
+    secrets.learn(OmegaConf.to_container(cfg, resolve=True))
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = Path(hydra.sweep.dir) if hydra.mode == RunMode.MULTIRUN else None
     if sweep and (sweep / STOPPED).exists():
         return math.nan
     try:
+        if sweep:
+            require_inside(sweep, folder)
         with ledger.claim(folder, identify(cfg), "hydra.sweep.dir" if sweep else "hydra.run.dir") as results:
             if results is None:
                 _keep_config(cfg, folder)
@@ -53,7 +59,7 @@ def run(cfg: DictConfig) -> float:
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        log.error(one_line(slip(error)))
+        log.error(one_line(told(error, cfg, folder, command_to_go_on(hydra))))
         if sweep is None:
             sys.exit(1)
         if cfg.sweep.fail_fast:
@@ -73,10 +79,10 @@ def _attempt(cfg: DictConfig, folder: Path, started: float) -> float:
             devices = ranks.count(cfg)
             score = train.train(cfg, folder, started) if devices == 1 else ranks.train(cfg, folder, started, devices)
     except Exception as error:
-        raise _recorded(folder, slip(error)) from error
+        raise _recorded(folder, told(error, cfg, folder, command_to_go_on(HydraConfig.get()))) from error
     except BaseException as stop:  # Ctrl-C, SIGTERM, or the SystemExit that Lightning makes of it
         ledger.record(folder, ledger.INTERRUPTED, "stopped from outside")
-        log.error(f"Interrupted. To go on from here: {command_to_go_on()}")
+        log.error(f"Interrupted. To go on from here: {command_to_go_on(HydraConfig.get())}")
         sys.exit(stop.code if isinstance(stop, SystemExit) and stop.code not in (0, 1, None) else 130)
     ledger.record(folder, ledger.FINISHED)
     return score
@@ -85,40 +91,31 @@ def _attempt(cfg: DictConfig, folder: Path, started: float) -> float:
 def _recorded(folder: Path, error: Exception) -> InputError:
     """Write a failure down; returns it as one line. The traceback of what nobody foresaw goes to a file."""
     message = one_line(error)
-    if not isinstance(error, InputError):
-        file = folder / "traceback.txt"
-        file.write_text(traceback.format_exc(), encoding="utf-8")
-        message += f" (the traceback is in {file})"
-    ledger.record(folder, ledger.FAILED, message)
+    # On a full disk the state stays `running`, which a dead process makes interrupted.
+    with contextlib.suppress(OSError):
+        if not isinstance(error, InputError):
+            file = folder / "traceback.txt"
+            file.write_text(secrets.redact(traceback.format_exc()), encoding="utf-8")
+            message += f" (the traceback is in {file})"
+        ledger.record(folder, ledger.FAILED, message)
     return InputError(message)
 
 
-def slip(error: Exception) -> Exception:
-    """The user's slip behind an error: Hydra wraps what a constructor raises, and has its own for a missing value."""
-    if isinstance(error, MissingMandatoryValue):
-        return InputError(f"{error.full_key} is not given: set {error.full_key}=…")
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, InputError):
-        found = found.__cause__
-    return found or error
-
-
-def command_to_go_on() -> str:
-    """The command line of this process, with its output folder named."""
-    hydra = HydraConfig.get()
+def command_to_go_on(hydra: DictConfig) -> str:
+    """The command line of this process, with the output folder that Hydra's configuration names."""
     sweeping = hydra.mode == RunMode.MULTIRUN
     key, folder = ("hydra.sweep.dir", hydra.sweep.dir) if sweeping else ("hydra.run.dir", hydra.runtime.output_dir)
-    given = [argument for argument in sys.argv if not argument.startswith(f"{key}=")]
+    given = [argument for argument in secrets.redacted(sys.argv) if not argument.startswith(f"{key}=")]
     return f"python {shlex.join(given)} {shlex.quote(f'{key}={os.path.relpath(folder)}')}"
 
 
 def _keep_config(cfg: DictConfig, folder: Path) -> None:
-    """The composed configuration and the overrides, in `.hydra/` as Hydra itself would, had the folder been ours."""
-    home = folder / ".hydra"
-    OmegaConf.save(cfg, home / "config.yaml")
-    hydra = HydraConfig.instance().cfg
-    OmegaConf.save(OmegaConf.create({"hydra": hydra.hydra}), home / "hydra.yaml")
-    OmegaConf.save(hydra.hydra.overrides.task, home / "overrides.yaml")
+    """The composed configuration and the overrides, in `.hydra/` as Hydra itself would, but without secrets."""
+    hydra = HydraConfig.instance().cfg.hydra
+    kept = {"config": cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
+    for name, part in kept.items():
+        plain = secrets.redacted(OmegaConf.to_container(part, resolve=False))
+        ledger.write(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
 
 
 def _stop_on_sigterm() -> None:

@@ -3,6 +3,7 @@
 import io
 import logging
 import shutil
+import sys
 
 from rich.console import Console, RenderableType
 
@@ -13,6 +14,14 @@ def rendered(what: RenderableType, least: int = 100) -> str:
     width = max(least, shutil.get_terminal_size().columns)
     Console(file=stream, width=width, color_system=None).print(what)
     return stream.getvalue()
+
+
+class LogFile(logging.FileHandler):
+    """A log that a full disk costs some lines; Python's own would show a traceback for each."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 class BelowError(logging.Filter):

@@ -1,7 +1,7 @@
 """What a sweep would do: its cells, their state, and the trunk outputs that they need; nothing is run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -19,14 +19,17 @@ from frostline.trunk.cache import readable
 from frostline.trunk.keep import open_trunk
 from frostline.trunk.split import shown
 
+WIDE = 200  # columns: a cell's name is shown whole
+
 
 @dataclass(frozen=True)
 class Need:
-    """What a cell needs of the cache: where its trunk ends, or why it has none; key → bytes, and which are there."""
+    """What a cell needs of the cache: where its trunk ends; key → bytes, and which are there; or why it has none."""
 
-    trunk: str
-    entries: Mapping[str, int]
-    kept: frozenset[str]
+    trunk: str = "–"
+    entries: Mapping[str, int] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    why_none: str | None = None
 
 
 def show(cells: Mapping[Path, DictConfig]) -> None:
@@ -34,15 +37,27 @@ def show(cells: Mapping[Path, DictConfig]) -> None:
     needs = [need for _, need in sorted(_needs(list(cells.values())).items())]
     table = Table(title=f"{len(cells)} cells; nothing is run (sweep.dry_run=true)")
     for column in ("cell", "state", "trunk kept", "size", "in the cache"):
-        table.add_column(column, justify="right" if column == "size" else "left", no_wrap=column != "trunk kept")
+        table.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
     for folder, need in zip(cells, needs, strict=True):
         found = ledger.state(folder)
         size = readable(sum(need.entries.values())) if need.entries else "–"
         there = f"{len(need.kept)} of {len(need.entries)} splits" if need.entries else "–"
         table.add_row(folder.name, found["state"] if found else "not started", need.trunk, size, there)
-    print(rendered(table).rstrip())
+    print(rendered(table, WIDE).rstrip())
+    for reason, names in _reasons(cells, needs).items():
+        print(f"No trunk for {', '.join(names)}: {reason}.")
     wanted = {key: size for need in needs for key, size in need.entries.items() if key not in need.kept}
     print(f"The trunk cache will grow by {readable(sum(wanted.values()))} ({len(wanted)} entries).")
+
+
+def _reasons(cells: Mapping[Path, DictConfig], needs: Sequence[Need]) -> dict[str, list[str]]:
+    """Why cells have no trunk → the freeze policies of those cells, each once."""
+    found: dict[str, list[str]] = {}
+    for cfg, need in zip(cells.values(), needs, strict=True):
+        name = f"freeze={instantiate(cfg.freeze).name}"
+        if need.why_none and name not in found.setdefault(need.why_none, []):
+            found[need.why_none].append(name)
+    return found
 
 
 def _needs(cells: Sequence[DictConfig]) -> dict[int, Need]:
@@ -73,7 +88,7 @@ def _group(cells: Sequence[DictConfig], places: Sequence[int]) -> list[tuple[int
         cache = instantiate(cfg.trunk) if cfg.trunk else None
         trunk = open_trunk(cache, network, anatomy, policy, splits, torch.device("cpu"), {})
         if isinstance(trunk, str):
-            found.append((place, Need(f"none: {trunk}", {}, frozenset())))
+            found.append((place, Need(why_none=trunk)))
             continue
         entries = {trunk.keys(texts)[trunk.at]: trunk.plan(texts, trunk.at).bytes for texts in splits}
         kept = frozenset(key for key in entries if trunk.cache.store.has(key))

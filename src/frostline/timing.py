@@ -95,5 +95,8 @@ class TimedCheckpointIO(TorchCheckpointIO):
             file = Path(path)
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_name(f".{file.name}.partial")
-            torch.save(checkpoint, partial)
-            partial.replace(file)
+            try:
+                torch.save(checkpoint, partial)
+                partial.replace(file)
+            finally:
+                partial.unlink(missing_ok=True)

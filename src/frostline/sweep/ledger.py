@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from frostline.errors import InputError
+from frostline.secrets import redacted
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +23,19 @@ KILLED = "its process ended without a word (killed, or out of memory)"
 LOCK_SECONDS = 2.0  # longer than a reader's look at the lock takes
 
 
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file in one step: a reader sees the old file or the new one, never a part."""
+def write(file: Path, text: str) -> None:
+    """Write a text file in one step: a reader sees the old file or the new one, never a part."""
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file in one step, without secrets."""
+    write(file, json.dumps(redacted(content), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(file: Path) -> dict[str, Any] | None:

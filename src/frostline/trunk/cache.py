@@ -100,7 +100,8 @@ class Store:
         try:
             card = json.loads((folder / CARD).read_text())
             entry = Entry(folder, Plan(**card["plan"]))
-            whole = card["xxh3_128"] == _checksum(folder / VALUES)
+            size = (folder / VALUES).stat().st_size
+            whole = size == entry.plan.bytes and card["xxh3_128"] == _checksum(folder / VALUES)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, OSError):
@@ -115,6 +116,10 @@ class Store:
     def has(self, key: str) -> bool:
         """Whether there is an entry, its checksum not looked at."""
         return (self.folder / key / CARD).exists()
+
+    def remove(self, key: str) -> None:
+        """Drop an entry, if it is there; who has it open reads on."""
+        shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def create(self, key: str, plan: Plan) -> "Filling":
         """A place to write `plan.rows` vectors, which becomes the entry when it is finished."""
@@ -212,8 +217,8 @@ def _alive(partial: Path) -> bool:
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
-def parse_size(text: str) -> int:
-    """`10GB`, `500 MB` or `1000` (bytes) → bytes; InputError for anything else."""
+def parse_size(text: str, option: str = "size") -> int:
+    """`10GB`, `500 MB` or `1000` (bytes) → bytes; InputError, which names `option`, for anything else."""
     number = text.strip().upper()
     unit = next((unit for unit in ("KB", "MB", "GB", "TB", "B") if number.endswith(unit)), "")
     try:
@@ -221,7 +226,9 @@ def parse_size(text: str) -> int:
         if not 0 <= size < float("inf"):
             raise ValueError
     except ValueError:
-        raise InputError(f"{text!r} is not a size: write a number with B, KB, MB, GB or TB, such as 10GB") from None
+        raise InputError(
+            f"{option}={text} is not a size: write a number with B, KB, MB, GB or TB, such as {option}=10GB"
+        ) from None
     return int(size)
 
 
@@ -246,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     store = Store(options.dir)
     try:
         if options.command == "prune":
-            removed = store.prune(parse_size(options.keep))
+            removed = store.prune(parse_size(options.keep, "--keep"))
             print(f"Removed {len(removed)} entries, {readable(sum(entry.plan.bytes for entry in removed))}.")
             return
     except InputError as error:

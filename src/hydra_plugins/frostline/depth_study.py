@@ -52,8 +52,6 @@ class DepthStudy(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run the study; `arguments` are the command line's overrides."""
         folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
         try:
             combinations, seeds, test = self._axes([*self._parse_config(), *arguments])
         except InputError as error:
@@ -66,7 +64,12 @@ class DepthStudy(BasicSweeper):
             f"{len(combinations) * len(seeds)} cells are tested at them.",
             flush=True,
         )
-        searched = self._launch([[*each.overrides, *seeds[0], _rate(rate), f"{TEST}=false"] for each, rate in tries])
+        grid = [[*each.overrides, *seeds[0], _rate(rate), f"{TEST}=false"] for each, rate in tries]
+        if self.config.sweep.dry_run:
+            self._dry_run(grid + [[*each.overrides, *seed, *test] for each in combinations for seed in seeds])
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        searched = self._launch(grid)
         scores = [(each, rate, _score(result)) for (each, rate), result in zip(tries, searched, strict=True)]
         choices = [
             study.Choice(each.name, each.grid.option, {rate: score for of, rate, score in scores if of is each})
@@ -105,11 +108,24 @@ class DepthStudy(BasicSweeper):
         name = ",".join(sorted(o for o in overrides if o.partition("=")[0].lstrip("+~") not in self.shared))
         return Combination(overrides, name or f"freeze={depth}", grid)
 
+    def _dry_run(self, cells: list[list[str]]) -> None:
+        """Show the cells, those to be tested without the learning rate that is yet to be chosen, and end."""
+        from frostline.plan import show  # imports torch
+
+        loader = self.hydra_context.config_loader
+        found = [loader.load_sweep_config(self.config, cell) for cell in self._named(cells)]
+        show({Path(cell.hydra.sweep.dir) / cell.hydra.sweep.subdir: cell for cell in found})
+        sys.exit(0)
+
+    def _named(self, cells: list[list[str]]) -> list[list[str]]:
+        """The cells, called by what differs between them."""
+        shown = f"{NAMING}=[{','.join(sorted(self.shared - {RATE, TEST}))}]"
+        return [[*cell, shown] for cell in cells]
+
     def _launch(self, cells: list[list[str]]) -> list[JobReturn]:
         """Run cells through the configured launcher, side by side as far as that one does."""
-        shown = [f"{NAMING}=[{','.join(sorted(self.shared - {RATE, TEST}))}]"]
         results: list[JobReturn] = []
-        cells = [cell + shown for cell in cells]
+        cells = self._named(cells)
         self._expect(cells)
         for batch in self.split_overrides_to_chunks(cells, self.max_batch_size) if cells else []:
             results += self.launcher.launch(batch, initial_job_idx=self.launched)

@@ -85,7 +85,7 @@ def test_a_terminal_shows_shades_and_a_file_signed_numbers(predictor, trained, c
     outcome = command("predict.py", trained, "The song was superb today.", "--explain")
     assert outcome.status == 0, outcome.err
     assert "\x1b" not in outcome.out
-    assert re.search(r"superb \+\d\.\d\d", outcome.out)
+    assert re.search(r"superb \+\d+\.\d\d", outcome.out)
     assert re.search(r"log-odds of positive \+\d+\.\d\d = [+-]\d+\.\d\d without any word", outcome.out)
     row = json.loads(command("predict.py", trained, "The song was superb today.", "--explain", "--json").out)
     assert [word for word, _ in row["words"]] == ["The", "song", "was", "superb", "today", "."]

@@ -112,6 +112,7 @@ def test_standard_input_is_a_text_a_line(run, predictor, command, tmp_path, monk
     assert refused.err.startswith("standard input is not UTF-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "how"), [("csv", signal.SIGKILL), ("parquet", signal.SIGINT)])
 def test_stopped_and_resumed_is_as_if_never_stopped(suffix, how, run, command, tmp_path):
     texts = (sentences()[0] * (3 * CHUNK // 72 + 1))[: 3 * CHUNK + 17]

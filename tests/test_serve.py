@@ -106,7 +106,10 @@ def test_cards_show_every_probability_and_escape_what_comes_from_data(sweep):
 
 
 def test_a_slip_is_one_line(command, tmp_path, sweep, monkeypatch):
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
     for arguments, message in [
+        ((sweep, "--port", port), f"--host 127.0.0.1 --port {port} is taken"),
         (("nowhere",), "nowhere does not exist: give a run folder"),
         ((sweep, "--port", "70000"), "--port 70000: use a number from 1 to 65535, such as 7860"),
     ]:
@@ -114,6 +117,7 @@ def test_a_slip_is_one_line(command, tmp_path, sweep, monkeypatch):
         assert outcome.status == 1
         assert outcome.err.strip().startswith(message)
         assert len(outcome.err.strip().splitlines()) == 1
+    taken.close()
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert command("serve.py", sweep).err.strip() == "serve.py needs gradio: pip install 'frostline[serve]'"
 

@@ -61,4 +61,5 @@ def _start(options: argparse.Namespace) -> str:
     try:
         return launch(found, options.host, options.port)
     except OSError as error:
-        raise InputError(f"--host {options.host} --port {options.port}: {error}: choose another with --port") from error
+        where = f"--host {options.host} --port {options.port}"
+        raise InputError(f"{where} is taken, or no address of this machine: choose another with --port") from error

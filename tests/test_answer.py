@@ -246,7 +246,24 @@ def test_a_probability_is_never_rounded_over_the_line(value, text):
 @pytest.mark.parametrize(
     ("depth", "words"),
     [("head", "the head alone"), ("top1", "the last layer"), ("top12", "the last 12 layers"),
-     ("embeddings", "all but the embeddings"), ("none", "everything")],
+     ("embeddings", "all but the embeddings"), ("none", "everything"), ("bitfit", "the biases and the head"),
+     ("gradual", "more and more layers from the head down")],
 )  # fmt: skip
 def test_depths_in_words(depth, words):
     assert training(depth) == words
+
+
+def test_a_schedule_pays_for_its_own_trunk_and_counts_what_it_trained_on_average(tmp_path):
+    write_sweep(tmp_path, {"none": 0.1, "head": 0.3}, seeds=(1, 2))
+    for seed, trainable in ((1, 10_000_000), (2, 12_000_000)):
+        write_cell(
+            tmp_path / f"auto,{seed}", "auto", seed, error=0.1, moves=[{"step": 0, "trains": "none"}],
+            parameters={"total": 22_713_986, "trainable": trainable, "frozen": 22_713_986 - trainable},
+            timing={"trunk_seconds": 9.0, "fit_seconds": 20.0, "total_seconds": 40.0},
+        )  # fmt: skip
+    (group,), _ = compare.groups(runs.read([tmp_path])[0])
+    depths = {depth.name: depth for depth in group.depths}
+    assert list(depths) == ["none", "auto", "head"]
+    assert depths["auto"].trainable == 11_000_000
+    assert depths["auto"].seconds == 29.0
+    assert depths["head"].share == 3.0, "one trunk of six seconds for two runs of head"

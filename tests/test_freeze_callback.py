@@ -7,8 +7,9 @@ from torch import nn
 
 from frostline.data.batches import BucketedBatches, TokenizedTexts, loader
 from frostline.errors import InputError
-from frostline.freeze.callback import Freeze, apply, check_gradients, part_rows, set_modes
+from frostline.freeze.callback import Freeze, apply, check_gradients, set_modes
 from frostline.freeze.policy import Embeddings, Head, Nothing, Pattern, Top
+from frostline.freeze.table import part_rows
 from frostline.model.anatomy import Anatomy
 from frostline.model.classifier import Classifier
 from frostline.model.optim import LinearDecayAdamW

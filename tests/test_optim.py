@@ -7,13 +7,13 @@ from frostline.errors import InputError
 from frostline.freeze.callback import apply
 from frostline.freeze.policy import Top
 from frostline.model.anatomy import Anatomy
-from frostline.model.optim import LinearDecayAdamW, linear
+from frostline.model.optim import LinearDecayAdamW, Part, linear, parts
 
 
 def test_biases_and_norms_do_not_decay_and_frozen_parameters_are_in_no_group(tiny_network):
     network = tiny_network("bert")
     apply(Top(n=1), network, Anatomy.of(network))
-    optimizer = LinearDecayAdamW(weight_decay=0.1).optimizer(network.parameters())
+    optimizer = LinearDecayAdamW(weight_decay=0.1).optimizer([Part(list(network.parameters()))])
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
@@ -25,7 +25,7 @@ def test_biases_and_norms_do_not_decay_and_frozen_parameters_are_in_no_group(tin
 
 def test_the_fused_kernel_makes_the_same_steps_as_the_plain_one(tiny_network):
     networks = [tiny_network("bert").eval() for _ in range(2)]
-    fused = LinearDecayAdamW(lr=1e-3).optimizer(networks[0].parameters())
+    fused = LinearDecayAdamW(lr=1e-3).optimizer([Part(list(networks[0].parameters()))])
     assert fused.defaults["fused"]
     for group in fused.param_groups:
         group["weight_decay"] = 0.0
@@ -38,6 +38,52 @@ def test_the_fused_kernel_makes_the_same_steps_as_the_plain_one(tiny_network):
             optimizer.step()
     for ours, theirs in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_each_depth_below_the_head_has_its_share_of_the_rate(tiny_network):
+    network = tiny_network("bert")
+    found = parts(network, Anatomy.of(network), {})
+    optimizer = LinearDecayAdamW(lr=1e-3, layer_decay=0.5, weight_decay=0.1).optimizer(found)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in network.named_parameters():
+        depth = {"classifier": 0, "bert.pooler": 1, "bert.encoder.layer.2": 1, "bert.encoder.layer.1": 2,
+                 "bert.encoder.layer.0": 3, "bert.embeddings": 4}  # fmt: skip
+        below = next(depth[part] for part in depth if name.startswith(part))
+        assert rates[id(parameter)] == pytest.approx(1e-3 * 0.5**below), name
+    decaying = {id(p) for group in optimizer.param_groups if group["weight_decay"] for p in group["params"]}
+    assert decaying == {id(p) for p in network.parameters() if p.ndim >= 2}
+
+
+def test_one_rate_for_all_is_two_groups(tiny_network):
+    network = tiny_network("bert")
+    assert len(LinearDecayAdamW().optimizer(parts(network, Anatomy.of(network), {})).param_groups) == 2
+
+
+def test_a_part_may_reach_zero_before_the_others(tiny_network):
+    network = tiny_network("bert")
+    recipe = LinearDecayAdamW(lr=1.0)
+    optimizer = recipe.optimizer(parts(network, Anatomy.of(network), {"embeddings": 0.5}))
+    schedule = recipe.schedule(optimizer, steps=4)
+    rates = []
+    for _ in range(4):
+        rates.append({round(rate, 6) for rate in schedule.get_last_lr()})
+        optimizer.step(), schedule.step()
+    assert rates == [{1.0}, {0.75, 0.5}, {0.5, 0.0}, {0.25, 0.0}]
+
+
+def test_without_a_gradient_a_parameter_neither_moves_nor_decays(tiny_network):
+    network = tiny_network("bert")
+    optimizer = LinearDecayAdamW(lr=0.1, weight_decay=0.5).optimizer([Part(list(network.parameters()))])
+    ids = torch.arange(5, 13).reshape(2, 4)
+    network(input_ids=ids, labels=torch.tensor([0, 1])).loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    frozen = network.bert.embeddings.word_embeddings.weight.requires_grad_(False)
+    before = frozen.clone()
+    network(input_ids=ids, labels=torch.tensor([0, 1])).loss.backward()
+    optimizer.step()
+    assert torch.equal(frozen, before)
+    assert optimizer.state[frozen]["step"] == 1
 
 
 def test_the_rate_falls_in_a_straight_line_to_zero():
@@ -54,6 +100,9 @@ def test_the_rate_rises_over_the_warm_up():
         ({"lr": 0}, "optimizer.lr=0: use a number above 0"),
         ({"lr": float("nan")}, "optimizer.lr=nan"),
         ({"weight_decay": -1}, "optimizer.weight_decay=-1: use a number from 0 to 100"),
+        ({"layer_decay": 0}, "optimizer.layer_decay=0: use a number above 0, up to 1"),
+        ({"layer_decay": 1.2}, "optimizer.layer_decay=1.2"),
+        ({"layer_decay": True}, "optimizer.layer_decay=true: use a number"),
         ({"warmup": 1.5}, "optimizer.warmup=1.5: use a share"),
     ],
 )

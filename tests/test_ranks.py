@@ -33,7 +33,7 @@ def metrics(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("freeze", ["none", "top1"])
+@pytest.mark.parametrize("freeze", ["none", "top1", "auto"])
 def test_two_processes_train_as_one_does(launch, metrics, tmp_path, freeze):
     # Without dropout a step's gradient is the same, however many share its batch.
     options = (f"freeze={freeze}", "optimizer.lr=2e-3", "trainer.max_epochs=4", "model.dropout=0")
@@ -44,6 +44,7 @@ def test_two_processes_train_as_one_does(launch, metrics, tmp_path, freeze):
     alone, shared = metrics("one"), metrics("two")
     assert shared["devices"] == 2
     assert shared["steps"] == alone["steps"]
+    assert shared.get("moves") == alone.get("moves"), "each device sees the same gradients"
     assert shared["metrics"]["test/f1"] == pytest.approx(alone["metrics"]["test/f1"], abs=0.01)
     assert shared["metrics"]["test/loss"] == pytest.approx(alone["metrics"]["test/loss"], abs=1e-3)
     assert {file.name for file in (tmp_path / "two").iterdir()} == {file.name for file in (tmp_path / "one").iterdir()}

@@ -12,7 +12,6 @@ from pytorch_lightning import Trainer
 from frostline import memory, results
 from frostline.data.text import TextData
 from frostline.freeze.callback import Freeze
-from frostline.model.anatomy import parameter_counts
 from frostline.model.classifier import Classifier
 from frostline.sweep import ledger
 
@@ -39,7 +38,8 @@ def summarise(
         "steps": trainer.global_step,
         "metrics": metrics,
         "history": classifier.history,
-        "parameters": parameter_counts(classifier.network.named_parameters()),
+        "parameters": freeze.parameters(trainer.global_step),
+        **({"moves": freeze.moves} if freeze.moves else {}),
         "timing": {},
         "memory": {"peak_bytes": memory.peak_bytes(device), "device": device_name(device)},
         "devices": trainer.world_size,

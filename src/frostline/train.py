@@ -17,16 +17,19 @@ from frostline.display import rendered
 from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
 from frostline.freeze.policy import Policy
-from frostline.model import kernels
+from frostline.freeze.schedule import Schedule
+from frostline.model import activations, kernels
 from frostline.model.anatomy import Anatomy, max_positions
 from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
+from frostline.model.optim import parts
 from frostline.resume import checkpoint_to_go_on_from, require_fits
 from frostline.summary import final_metrics, log_hparams, say_where, speeds, summarise
 from frostline.sweep import ledger
 from frostline.timing import Clock
 from frostline.trainer import BEST, CHECKPOINTS, LAST, make_trainer, quiet
 from frostline.trunk.keep import Trunk, open_trunk
+from frostline.trunk.moving import MovingTrunk
 
 log = logging.getLogger(__name__)
 
@@ -48,19 +51,24 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     tokenizer, network, anatomy = load_model(cfg, data)
     data.tokenize(tokenizer, max_positions(network))
 
-    freeze = Freeze(instantiate(cfg.freeze), cfg.print_parameters)
+    policy: Policy = instantiate(cfg.freeze)
+    anatomy = prepare(cfg, policy, network, anatomy)
+    freeze = Freeze(policy, cfg.print_parameters)
     checkpoint, step = checkpoint_to_go_on_from(folder / CHECKPOINTS / LAST) or (cfg.resume, None)
-    trainer = make_trainer(cfg, folder, clock, freeze, step)
+    moving = moving_trunk(cfg, freeze, data, clock)
+    trainer = make_trainer(cfg, folder, clock, [freeze, *moving], isinstance(policy, Schedule), step)
     memory.reset_peak(trainer.strategy.root_device)
-    trunk = find_trunk(cfg, data, network, anatomy, freeze.policy, trainer.strategy.root_device)
+    trunk = None if moving else find_trunk(cfg, data, network, anatomy, policy, trainer.strategy.root_device)
     if trunk:
         keep_trunk(trunk, data, cfg.test, clock)
 
-    classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest)
+    rates = parts(network, anatomy, policy.ends(anatomy))
+    classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest, rates)
     if checkpoint and step is None:  # one that the user names
         require_fits(Path(checkpoint), classifier)
     trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     validation = load_best(classifier, trainer, data, folder, clock)
+    policy.finish(network)
     if cfg.test:
         with clock.phase("test"):
             trainer.test(classifier, datamodule=data, verbose=False)
@@ -115,6 +123,21 @@ def load_model(cfg: DictConfig, data: TextData) -> tuple[PreTrainedTokenizerBase
     shorten(network, anatomy)
     kernels.use(cfg.kernels, network)
     return tokenizer, network, anatomy
+
+
+def prepare(cfg: DictConfig, policy: Policy, network: PreTrainedModel, anatomy: Anatomy) -> Anatomy:
+    """Make the network ready for its policy and for the trainer's options; returns where its parts are then."""
+    policy.prepare(network, anatomy)
+    if cfg.trainer.gradient_checkpointing:
+        activations.checkpoint(network)
+    return Anatomy.of(network)
+
+
+def moving_trunk(cfg: DictConfig, freeze: Freeze, data: TextData, clock: Clock) -> list[MovingTrunk]:
+    """What keeps trunks behind the moving boundary of a schedule; nothing for a policy that stays."""
+    if not isinstance(freeze.policy, Schedule) or not cfg.trunk or freeze.policy.trunk_dropout:
+        return []
+    return [MovingTrunk(freeze, data, instantiate(cfg.trunk), {"model": cfg.model.name, "data": data.name}, clock)]
 
 
 def find_trunk(

@@ -1,16 +1,20 @@
-"""Applies a freeze policy to a model in training, shows it, and watches that it holds."""
+"""Applies a freeze policy to a model in training, moves with a schedule, and watches that it holds."""
 
 import logging
+from dataclasses import asdict
+from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import TensorBoardLogger
-from rich.table import Table
-from torch import nn
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 from transformers import PreTrainedModel
 
 from frostline.display import rendered
 from frostline.errors import InputError
 from frostline.freeze.policy import Policy, fingerprint
+from frostline.freeze.schedule import Auto, Moment, Schedule, Seen, at_depth
+from frostline.freeze.table import freeze_table, markdown, part_rows
 from frostline.model.anatomy import POOLER, Anatomy, parameter_counts
 
 log = logging.getLogger(__name__)
@@ -20,8 +24,9 @@ class Freeze(pl.Callback):
     """Sets `requires_grad` before the optimizer is made, and train or eval mode at each epoch's start.
 
     Lightning keeps the mode that each module has, and `from_pretrained` returns eval mode: without this, nothing has
-    dropout. Frozen parts stay in eval mode unless the policy's `trunk_dropout` is set. Raises InputError after the
-    first backward pass where a frozen parameter has a gradient or a whole trainable part has none, and when a
+    dropout. Frozen parts stay in eval mode unless the policy's `trunk_dropout` is set. A schedule's parameters are all
+    in the optimizer, which passes over those without a gradient: they neither move nor decay. Raises InputError after
+    the first backward pass where a frozen parameter has a gradient or a whole trainable part has none, and when a
     checkpoint of another policy is resumed.
     """
 
@@ -30,6 +35,10 @@ class Freeze(pl.Callback):
         self.print_parameters = print_parameters
         self.anatomy: Anatomy | None = None
         self.trains: dict[str, bool] = {}
+        self.counts: dict[str, int] = {}
+        self.moves: list[dict[str, Any]] = []  # a schedule's steps and what trained from there on
+        self._seen: Seen | None = None
+        self._depth: int | None = None
         self._gradients_checked = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -38,45 +47,133 @@ class Freeze(pl.Callback):
         network = pl_module.network
         self.anatomy = Anatomy.of(network)
         self.trains = apply(self.policy, network, self.anatomy)
+        self.counts = parameter_counts(network.named_parameters())
+        self.moves, self._seen, self._depth = [], None, None
         self._gradients_checked = False
         self._report(network, trainer)
+        if isinstance(self.policy, Schedule) and trainer.world_size > 1 and not _follows(trainer.strategy):
+            raise InputError(
+                f"freeze={self.policy.name} changes what trains on the way, which the devices' strategy cannot follow: "
+                "use trainer=ddp, trainer.devices=1, or a policy that stays, such as freeze=top2"
+            )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.on_train_epoch_start(trainer, pl_module)  # Lightning leaves that out when it goes on inside an epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._follow(trainer, pl_module.network)
         set_modes(pl_module.network, self.anatomy, self.policy.trunk_dropout)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+        if self._follow(trainer, pl_module.network):
+            set_modes(pl_module.network, self.anatomy, self.policy.trunk_dropout)
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not self._gradients_checked:
             check_gradients(pl_module.network, self.anatomy)
             self._gradients_checked = True
 
-    def state_dict(self) -> dict[str, str]:
-        return {"policy": self.policy.name, "trainable": fingerprint(self.trains)}
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+        if isinstance(self.policy, Auto):
+            self._seen = self._seen.with_step(gradient_norms(pl_module.network, self.anatomy))
 
-    def load_state_dict(self, state_dict: dict[str, str]) -> None:
-        own = self.state_dict()
-        if state_dict != own:
-            was, now = state_dict.get("policy"), own["policy"]
+    def parameters(self, steps: int) -> dict[str, int]:
+        """Total, trainable and frozen parameters; a schedule's are the means over the run's steps."""
+        if not self.moves or not steps:
+            return self.counts
+        ends = [move["step"] for move in self.moves[1:]] + [steps]
+        spans = [end - move["step"] for move, end in zip(self.moves, ends, strict=True)]
+        total = self.counts["total"]
+        mean = round(sum(move["trainable"] * span for move, span in zip(self.moves, spans, strict=True)) / steps)
+        return {"total": total, "trainable": mean, "frozen": total - mean}
+
+    def depth_through_epoch(self, trainer: pl.Trainer) -> int:
+        """How deep training reaches at most from here to the epoch's end."""
+        now = moment(trainer)
+        last = 0 if self._seen else self.policy.depth(now.epoch_end, self.anatomy.layer_count)
+        return max(self._depth, last)
+
+    def _follow(self, trainer: pl.Trainer, network: PreTrainedModel) -> bool:
+        """Freeze and unfreeze as a schedule wants it at this step; returns whether anything changed."""
+        if not isinstance(self.policy, Schedule):
+            return False
+        now, layers = moment(trainer), self.anatomy.layer_count
+        depth = self._depth_at(now, layers)
+        if depth == self._depth:
+            return False
+        apply(at_depth(depth, layers), network, self.anatomy)
+        self._depth, self._gradients_checked = depth, False
+        self._record(now.step, at_depth(depth, layers).name, network, trainer)
+        return True
+
+    def _depth_at(self, now: Moment, layers: int) -> int:
+        depth = self.policy.depth(now, layers)
+        if not isinstance(self.policy, Auto):
+            return depth
+        self._seen = self._seen or Seen(depth)
+        if self.policy.checks_at(now):
+            self._seen = self.policy.looked(self._seen)
+        return self._seen.depth
+
+    def _record(self, step: int, name: str, network: PreTrainedModel, trainer: pl.Trainer) -> None:
+        """Tell of a move, unless a checkpoint says that it was told."""
+        if self.moves and self.moves[-1]["trains"] == name:
+            return
+        trainable = parameter_counts(network.named_parameters())["trainable"]
+        self.moves.append({"step": step, "trains": name, "trainable": trainable})
+        log.info(f"Step {step:,}: from here on freeze={self.policy.name} is as freeze={name}.")
+        for logger in trainer.loggers:
+            logger.log_metrics({"freeze/depth": self._depth}, step=step)
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {"policy": self.policy.name, "trainable": fingerprint(self.trains)}
+        if isinstance(self.policy, Schedule):
+            own |= {"moves": self.moves, "seen": asdict(self._seen) if self._seen else None}
+        return own
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        was, now = state_dict.get("policy"), self.policy.name
+        if was != now or state_dict.get("trainable") != fingerprint(self.trains):
             what = f"freeze={was}" if was != now else f"another set of trainable parameters under freeze={was}"
             raise InputError(
                 f"the checkpoint was made with {what}, this run has freeze={now}: "
                 f"resume with the same policy, or start anew without resume"
             )
+        self.moves = list(state_dict.get("moves", []))
+        self._seen = Seen(**state_dict["seen"]) if state_dict.get("seen") else None
 
     def _report(self, network: PreTrainedModel, trainer: pl.Trainer) -> None:
-        counts = parameter_counts(network.named_parameters())
-        share = counts["trainable"] / counts["total"]
+        share = self.counts["trainable"] / self.counts["total"]
         rows = part_rows(network, self.anatomy)
         log.info(rendered(freeze_table(self.policy.name, rows)).rstrip())
-        log.info(f"{counts['trainable']:,} of {counts['total']:,} parameters train ({share:.1%}).")
+        when = " at some time" if isinstance(self.policy, Schedule) else ""
+        log.info(f"{self.counts['trainable']:,} of {self.counts['total']:,} parameters train{when} ({share:.1%}).")
         if self.print_parameters:
             for name, parameter in network.named_parameters():
                 log.info(f"{name}: requires_grad={parameter.requires_grad}")
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_text("freeze", markdown(rows))
+
+
+def _follows(strategy: Strategy) -> bool:
+    """Whether devices wait for no gradients of parameters that are frozen now."""
+    return isinstance(strategy, DDPStrategy) and strategy._ddp_kwargs.get("find_unused_parameters", False)
+
+
+def moment(trainer: pl.Trainer) -> Moment:
+    """How far a run is, in optimizer steps."""
+    epoch_steps = -(-trainer.num_training_batches // trainer.accumulate_grad_batches)
+    return Moment(trainer.global_step, int(trainer.estimated_stepping_batches), epoch_steps)
+
+
+def gradient_norms(network: PreTrainedModel, anatomy: Anatomy) -> list[float]:
+    """The norm of each layer's gradients, bottom up; 0 for a frozen one."""
+    norms = []
+    for layer in map(network.get_submodule, anatomy.layers):
+        gradients = [parameter.grad for parameter in layer.parameters() if parameter.grad is not None]
+        norms.append(torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros(()))
+    return torch.stack([norm.to(norms[-1].device, torch.float64) for norm in norms]).tolist()
 
 
 def apply(policy: Policy, network: PreTrainedModel, anatomy: Anatomy) -> dict[str, bool]:
@@ -142,35 +239,3 @@ def check_gradients(network: PreTrainedModel, anatomy: Anatomy) -> None:
     if missing:
         names = ", ".join(name for group in missing.values() for name in group)
         log.warning(f"Trainable, but without a gradient in the first step (unused by the encoder?): {names}")
-
-
-def part_rows(network: nn.Module, anatomy: Anatomy) -> list[tuple[str, int, str]]:
-    """For each part of the encoder: its name, its parameter count, and trainable, frozen or partly."""
-    sizes: dict[str, list[int]] = {group: [0, 0] for group in anatomy.groups}
-    for name, parameter in network.named_parameters():
-        size = sizes[anatomy.group(name)]
-        size[0] += parameter.numel()
-        size[1] += parameter.numel() * parameter.requires_grad
-    return [(group, total, _state(total, trainable)) for group, (total, trainable) in sizes.items()]
-
-
-def _state(total: int, trainable: int) -> str:
-    if trainable == 0:
-        return "frozen"
-    return "trainable" if trainable == total else f"partly ({trainable:,} trainable)"
-
-
-def freeze_table(policy: str, rows: list[tuple[str, int, str]]) -> Table:
-    """The parts as a table for the terminal."""
-    table = Table("part", title=f"freeze={policy}")
-    table.add_column("parameters", justify="right")
-    table.add_column("state")
-    for group, total, state in rows:
-        table.add_row(group, f"{total:,}", state, style="dim" if state == "frozen" else None)
-    return table
-
-
-def markdown(rows: list[tuple[str, int, str]]) -> str:
-    """The parts as a Markdown table, as TensorBoard shows text."""
-    lines = [f"| {group} | {total:,} | {state} |" for group, total, state in rows]
-    return "\n".join(["| part | parameters | state |", "| --- | ---: | --- |", *lines])

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from transformers import PreTrainedModel
+
 from frostline.errors import InputError
 from frostline.model.anatomy import EMBEDDINGS, HEAD, POOLER, Anatomy
 
@@ -23,7 +25,22 @@ class Policy(ABC):
 
     @abstractmethod
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
-        """Every parameter's name and whether it trains; InputError where the policy does not fit the encoder."""
+        """Every parameter's name and whether it ever trains; InputError where the policy does not fit the encoder."""
+
+    def prepare(self, network: PreTrainedModel, anatomy: Anatomy) -> None:  # noqa: B027
+        """Change the network in place, where the policy trains what it does not have."""
+
+    def finish(self, network: PreTrainedModel) -> None:  # noqa: B027
+        """After training: take back what `prepare` did to the network's structure, its outputs unchanged."""
+
+    def ends(self, anatomy: Anatomy) -> dict[str, float]:
+        """Parts whose learning rate falls to zero before the run's end → the share of the steps at which it does."""
+        return {}
+
+    @property
+    def no_trunk(self) -> str | None:
+        """Why no trunk is kept whatever the encoder, in one clause; None where the trainable parameters decide."""
+        return "freeze.trunk_dropout makes a frozen layer's output differ each time" if self.trunk_dropout else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +104,7 @@ class Pattern(Policy):
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
         if isinstance(self.train, str) or not self.train:
             raise InputError("freeze.train is not a list: give regular expressions, such as freeze.train=[classifier]")
-        patterns = [_compiled(pattern) for pattern in self.train]
+        patterns = [compiled(pattern, "freeze.train") for pattern in self.train]
         for pattern in patterns:
             if not any(pattern.search(parameter) for parameter in anatomy.parameters):
                 raise InputError(
@@ -98,11 +115,41 @@ class Pattern(Policy):
         return {name: any(pattern.search(name) for pattern in patterns) for name in anatomy.parameters}
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+@dataclass(frozen=True, kw_only=True)
+class BitFit(Policy):
+    """The biases and the head train (Ben Zaken et al., arXiv 2106.10199)."""
+
+    name = "bitfit"
+
+    def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        biases = {name for name in anatomy.parameters if name.rpartition(".")[2] == "bias"}
+        return _with_head(anatomy, biases, "bitfit", "biases")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Norms(Policy):
+    """The normalisation layers' parameters and the head train."""
+
+    name = "norms"
+
+    def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        return _with_head(anatomy, set(anatomy.norms), "norms", "normalisation parameters")
+
+
+def _with_head(anatomy: Anatomy, chosen: set[str], name: str, what: str) -> dict[str, bool]:
+    """`chosen` and the head train; InputError where nothing is chosen outside the head."""
+    trains = {p: p in chosen or anatomy.group(p) == HEAD for p in anatomy.parameters}
+    if all(anatomy.group(p) == HEAD for p, trainable in trains.items() if trainable):
+        raise InputError(f"freeze={name}: {anatomy.model_name} has no {what} outside its head: use freeze=head or top1")
+    return trains
+
+
+def compiled(pattern: str, option: str) -> re.Pattern[str]:
+    """An option's regular expression; InputError where it is none."""
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise InputError(f"freeze.train: {pattern!r} is not a regular expression: {error}") from error
+        raise InputError(f"{option}: {pattern!r} is not a regular expression: {error}") from error
 
 
 def fingerprint(trains: dict[str, bool]) -> str:

@@ -29,6 +29,7 @@ class Anatomy:
     parameters: tuple[str, ...]
     runs: int = 0  # how many layers the config says; more than `layers` where these share their weights
     unknown: str | None = None  # what was found instead of layers, in one clause
+    norms: tuple[str, ...] = ()  # those of `parameters` that belong to a LayerNorm, an RMSNorm or the like
 
     @classmethod
     def of(cls, network: PreTrainedModel) -> "Anatomy":
@@ -47,6 +48,7 @@ class Anatomy:
             parameters=tuple(name for name, _ in network.named_parameters()),
             runs=_config_layers(network) or len(layers),
             unknown=unknown,
+            norms=tuple(_norm_parameters(network)),
         )
 
     @property
@@ -125,6 +127,12 @@ class Anatomy:
                 found[next(part for part in above if not self.spans_parts(part))] = None
         return list(found)
 
+    def depth(self, group: str) -> int:
+        """How far below the head a part is: 0 for the head, 1 for the last layer and the pooler, and so on."""
+        if group.startswith("layer."):
+            return self.layer_count - int(group.removeprefix("layer."))
+        return {HEAD: 0, POOLER: 1, ENCODER: 1, EMBEDDINGS: self.layer_count + 1}[group]
+
     def describe(self) -> str:
         """What was found, a line for each part."""
         lines = [f"  {part:<10}  {modules}" for part, modules in self.found().items()]
@@ -191,6 +199,12 @@ def _children_after(base_model: nn.Module, base: str, last_layer: str) -> tuple[
     children = [f"{base}.{name}" for name, _ in base_model.named_children()]
     holder = next(i for i, child in enumerate(children) if _within(last_layer, child))
     return tuple(child for child in children[holder + 1 :] if "emb" not in child.rsplit(".", 1)[-1])
+
+
+def _norm_parameters(network: nn.Module) -> Iterable[str]:
+    for name, module in network.named_modules():
+        if "norm" in type(module).__name__.lower():
+            yield from (f"{name}.{own}" for own, _ in module.named_parameters(recurse=False))
 
 
 def _within(name: str, part: str) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from frostline.errors import InputError
 from frostline.model.inputs import encoder_inputs
-from frostline.model.optim import LinearDecayAdamW
+from frostline.model.optim import LinearDecayAdamW, Part
 
 
 def quality(labels: int, prefix: str) -> MetricCollection:
@@ -37,7 +37,8 @@ class Classifier(LightningModule):
     """Trains `network`, a `transformers` sequence classifier, with cross-entropy.
 
     Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). Where they have
-    `kept`, `rest` makes logits of it, the mask and maybe the ids: the part of `network` that trains. After testing,
+    `kept`, `rest` makes logits of it, the mask and maybe the ids: the part of `network` that trains. `parts` are the
+    network's, for a rate of their own; without them all parameters have one. After testing,
     `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order, and `test_confusion` (labels,
     labels) has a row for each true label.
     """
@@ -47,11 +48,13 @@ class Classifier(LightningModule):
         network: PreTrainedModel,
         optimizer: LinearDecayAdamW,
         rest: Callable[..., torch.Tensor] | None = None,
+        parts: Sequence[Part] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.rest = rest
         self.recipe = optimizer
+        self.parts = parts or [Part(list(network.parameters()))]
         labels = network.config.num_labels
         self.val_quality = quality(labels, "val/")
         self.test_quality = quality(labels, "test/")
@@ -115,7 +118,7 @@ class Classifier(LightningModule):
         """Loss, learning rate and texts per second since the last time."""
         now = time.perf_counter()
         size = 1  # these values are one number a step, not means over texts
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
         self.log("train/loss", value, prog_bar=True, batch_size=size)
         self.log("train/lr", rate, batch_size=size)
         if self._logged is not None:
@@ -125,7 +128,7 @@ class Classifier(LightningModule):
         self._logged = (now, self.trained_texts)
 
     def configure_optimizers(self) -> dict:
-        optimizer = self.recipe.optimizer(self.network.parameters())
+        optimizer = self.recipe.optimizer(self.parts)
         steps = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,

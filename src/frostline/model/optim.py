@@ -1,40 +1,75 @@
-"""AdamW with decay groups and a linear schedule."""
+"""AdamW with decay groups, a rate for each depth, and a linear schedule."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from frostline import options
+from frostline.model.anatomy import Anatomy
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters so many parts below the head (depth 0), whose rate reaches zero at `until`, a share of all steps."""
+
+    parameters: Sequence[nn.Parameter]
+    depth: int = 0
+    until: float = 1.0
+
+
+def parts(network: nn.Module, anatomy: Anatomy, ends: Mapping[str, float]) -> list[Part]:
+    """The network's parts with their depths; `ends` has those that stop before the last step."""
+    found: dict[str, list[nn.Parameter]] = {group: [] for group in anatomy.groups}
+    for name, parameter in network.named_parameters():
+        found[anatomy.group(name)].append(parameter)
+    return [Part(members, anatomy.depth(group), ends.get(group, 1.0)) for group, members in found.items()]
 
 
 @dataclass(frozen=True)
 class LinearDecayAdamW:
     """AdamW (Loshchilov and Hutter, arXiv 1711.05101); the rate rises over `warmup`, then falls linearly to zero.
 
-    `warmup` is a share of all steps. Matrices decay, vectors (biases and norms) do not.
+    `warmup` is a share of all steps. Matrices decay, vectors (biases and norms) do not. The rate of a part is `lr` ×
+    `layer_decay` ^ its depth below the head (Howard and Ruder, arXiv 1801.06146: 0.38).
     """
 
     lr: float = 2e-5
     weight_decay: float = 0.01
     warmup: float = 0.0
+    layer_decay: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
         options.check(vars(self), "optimizer")
 
-    def optimizer(self, parameters: Iterable[nn.Parameter]) -> AdamW:
-        """The optimizer over the trainable ones of `parameters`, in one fused kernel where the device has it."""
-        groups = decay_groups(parameters, self.weight_decay)
+    def optimizer(self, parts: Iterable[Part]) -> AdamW:
+        """The optimizer over the trainable parameters of `parts`, in fused kernels where the device has them."""
+        groups = self._groups(parts)
         fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for g in groups for p in g["params"])
         return AdamW(groups, lr=self.lr, betas=tuple(self.betas), eps=self.eps, fused=fused)
 
+    def _groups(self, parts: Iterable[Part]) -> list[dict]:
+        """Decay groups for each rate, those of parts with the same rate together."""
+        together: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for part in parts:
+            rate = self.lr * self.layer_decay**part.depth
+            together.setdefault((rate, part.until), []).extend(part.parameters)
+        return [
+            {**group, "lr": rate, "until": until}
+            for (rate, until), parameters in together.items()
+            for group in decay_groups(parameters, self.weight_decay)
+        ]
+
     def schedule(self, optimizer: AdamW, steps: int) -> LambdaLR:
-        """The factor on `lr` at each of `steps` optimizer steps."""
-        return LambdaLR(optimizer, lambda step: linear(step, steps, round(self.warmup * steps)))
+        """The factor on each group's rate at each of `steps` optimizer steps."""
+        warmup = round(self.warmup * steps)
+        ends = [round(group["until"] * steps) for group in optimizer.param_groups]
+        return LambdaLR(optimizer, [partial(linear, steps=end, warmup=warmup) for end in ends])
 
 
 def linear(step: int, steps: int, warmup: int) -> float:

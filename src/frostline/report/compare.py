@@ -33,7 +33,8 @@ class Depth:
     """One freeze depth on one data set at its best setting; a figure is None where no cell told it.
 
     `fit` is a run's mean seconds; `trunk` what all its cells paid, `share` what each would pay if the trunk's whole
-    cost were shared out evenly; `kept`, `speedup` and `speedup_with_trunk` are ratios to full fine-tuning.
+    cost were shared out evenly (a schedule, whose trunk serves no other run, pays its own); `kept`, `speedup` and
+    `speedup_with_trunk` are ratios to full fine-tuning.
     """
 
     name: str
@@ -50,7 +51,8 @@ class Depth:
 
     @property
     def trainable(self) -> float:
-        return self.cells[0].parameters("trainable") or 0
+        """Trainable parameters, a mean over seeds: schedules may move at other steps with another seed."""
+        return fmean(cell.parameters("trainable") or 0 for cell in self.cells)
 
     @property
     def trained_share(self) -> float | None:
@@ -138,8 +140,9 @@ def _place(cell: Cell) -> object:
 def _group(data: str, model: str, cells: list[Cell]) -> Group:
     tested = [cell for cell in cells if cell.tested]
     split = "test" if tested else "val"
-    trunk = sum(cell.seconds("trunk") or 0 for cell in cells)
-    share = trunk / max(1, sum(_freezes(cell) for cell in cells))
+    sharing = [cell for cell in cells if not cell.moves]
+    trunk = sum(cell.seconds("trunk") or 0 for cell in sharing)
+    share = trunk / max(1, sum(_freezes(cell) for cell in sharing))
     by_depth: dict[str, list[Cell]] = {}
     for cell in tested or cells:
         by_depth.setdefault(cell.depth, []).append(cell)
@@ -162,6 +165,7 @@ def _depth(name: str, cells: list[Cell], split: str, share: float) -> Depth:
     chosen = max(settings.values(), key=lambda members: (_validation(members), len(members)))
     chosen.sort(key=lambda cell: str(cell.seed).zfill(12))
     fits = [cell.seconds("fit") for cell in chosen if cell.seconds("fit") is not None]
+    own = fmean(cell.seconds("trunk") or 0 for cell in chosen)
     return Depth(
         name=name,
         cells=tuple(chosen),
@@ -170,7 +174,7 @@ def _depth(name: str, cells: list[Cell], split: str, share: float) -> Depth:
         accuracy=Spread.of(cell.metric(f"{split}/accuracy") for cell in chosen),
         fit=fmean(fits) if fits else None,
         trunk=sum(cell.seconds("trunk") or 0 for cell in chosen),
-        share=share if _freezes(chosen[0]) else 0.0,
+        share=own if chosen[0].moves else share if _freezes(chosen[0]) else 0.0,
     )
 
 

@@ -54,7 +54,9 @@ COLUMNS = (
     Column("trunk s", lambda d: f"{d.trunk:.1f}", help="seconds that these runs paid for the trunk, in all"),
     Column("speed-up", lambda d: _number(d.speedup, ratio), help="of training alone, against freeze=none"),
     Column("with trunk", lambda d: _number(d.speedup_with_trunk, ratio), False, "the trunk's cost shared out evenly"),
-    Column("trainable", lambda d: size(d.trainable), help="trainable parameters"),
+    Column(
+        "trainable", lambda d: size(d.trainable), help="trainable parameters (a schedule's: the mean over its steps)"
+    ),
     Column("memory", lambda d: size(d.memory, "B"), help="peak memory of a run"),
 )
 

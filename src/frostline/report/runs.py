@@ -84,6 +84,11 @@ class Cell:
         return number(self._section("parameters").get(which))
 
     @property
+    def moves(self) -> bool:
+        """Whether what trains moved on the way."""
+        return bool(self.results.get("moves"))
+
+    @property
     def peak_bytes(self) -> float | None:
         return number(self._section("memory").get("peak_bytes"))
 

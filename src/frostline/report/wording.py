@@ -9,6 +9,18 @@ from frostline.report.compare import FULL, Depth
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 MANY_SEEDS, MANY_TEXTS = 30, 1_000_000  # beyond these nobody goes
 
+NAMED = {
+    FULL: "everything",
+    "head": "the head alone",
+    "embeddings": "all but the embeddings",
+    "bitfit": "the biases and the head",
+    "norms": "the normalisation layers and the head",
+    "lora": "low-rank adapters and the head",
+    "gradual": "more and more layers from the head down",
+    "progressive": "fewer and fewer layers",
+    "auto": "fewer and fewer layers as their gradients settle",
+}
+
 
 def sentence(answer: Answer, several_models: bool = False) -> str:
     """The answer for one data set (and model) in a sentence."""
@@ -27,8 +39,7 @@ def training(depth: str) -> str:
         layers = int(top[1])
         few = ("the pooler and the head", "the last layer")
         return few[layers] if layers < len(few) else f"the last {_word(layers)} layers"
-    named = {FULL: "everything", "head": "the head alone", "embeddings": "all but the embeddings"}
-    return named.get(depth, "what the pattern names")
+    return NAMED.get(depth, "what the pattern names")
 
 
 def _missing(answer: Answer) -> str:

@@ -117,6 +117,10 @@ class Store:
         """Whether there is an entry, its checksum not looked at."""
         return (self.folder / key / CARD).exists()
 
+    def remove(self, key: str) -> None:
+        """Drop an entry, if it is there; who has it open reads on."""
+        shutil.rmtree(self.folder / key, ignore_errors=True)
+
     def create(self, key: str, plan: Plan) -> "Filling":
         """A place to write `plan.rows` vectors, which becomes the entry when it is finished."""
         return Filling(self.folder, key, plan)

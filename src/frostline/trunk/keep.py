@@ -258,8 +258,8 @@ def open_trunk(
     """
     if cache is None:
         return "trunk=none"
-    if policy.trunk_dropout:
-        return "freeze.trunk_dropout makes a frozen layer's output differ each time"
+    if policy.no_trunk:
+        return policy.no_trunk
     try:
         at = boundary(policy.trains(anatomy), anatomy)
         trunk = Trunk(network, anatomy, at, cache, splits[0], device, about)

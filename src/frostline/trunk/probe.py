@@ -68,19 +68,22 @@ class _Probe:
         self.network, self.anatomy, self.name = network, anatomy, anatomy.model_name
         shortest = int(sample.lengths.argmin())
         texts = [shortest, *(i for i in range(min(PROBE_TEXTS, len(sample))) if i != shortest)]
-        self.batch = sample[texts]
+        self.batch = self._batch(sample, texts)
         if self.mask.shape[0] == self.mask.shape[1]:  # so that texts and tokens are told apart
-            self.batch = sample[texts := texts[:-1]]
+            self.batch = self._batch(sample, texts := texts[:-1])
         self.habits = Habits()
         settings = _settings(network)
         self.logits = self._whole()
         unpadded = replace(sample, pad_to_multiple_of=1)
-        alone = torch.cat([network(**encoder_inputs(unpadded[[text]])).logits for text in texts])
+        alone = torch.cat([network(**encoder_inputs(self._batch(unpadded, [text]))).logits for text in texts])
         changed = [name for name, value in _settings(network).items() if settings.get(name, value) != value]
         if changed:
             raise NoTrunkError(f"{self.name} changes its {changed[0]} by the length of the texts that it has seen")
         if not self._same(alone):
             raise NoTrunkError(f"{self.name} gives a text other logits when longer ones stand beside it")
+
+    def _batch(self, sample: TokenizedTexts, texts: list[int]) -> dict[str, torch.Tensor]:
+        return {name: tensor.to(self.network.device) for name, tensor in sample[texts].items()}
 
     @property
     def mask(self) -> torch.Tensor:

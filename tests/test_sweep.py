@@ -41,7 +41,7 @@ def test_a_sweep_ends_in_a_table_a_csv_and_a_folder_for_each_cell(train, tmp_pat
     assert "left" in next(line for line in outcome.out.splitlines() if line.startswith("[3/4]"))
     assert "[4/4]" in outcome.out
     assert re.search(r"^ top1 +2e-5 +2 +0\.\d{3} ± ", outcome.out, re.M)
-    assert re.search(r"^On files .*\.$", outcome.out, re.M)
+    assert re.search(r"^On small_reviews0 .*\.$", outcome.out, re.M)
     assert (tmp_path / "sweep" / "report.html").exists()
 
 

@@ -36,8 +36,6 @@ class Tiny:
     describe: bool = False
 
     def __post_init__(self) -> None:
-        if self.name_or_path not in FAMILIES:
-            raise InputError(f"model.name_or_path={self.name_or_path}: tiny makes one of {', '.join(FAMILIES)}")
         options.check(vars(self), "model")
 
     def tokenizer(self, texts: Sequence) -> PreTrainedTokenizerBase:
@@ -69,6 +67,8 @@ class Tiny:
 
     def network(self, labels: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         """The encoder with a classification head for `labels`."""
+        if self.name_or_path not in FAMILIES:
+            raise InputError(f"model.name_or_path={self.name_or_path}: tiny makes one of {', '.join(FAMILIES)}")
         config = AutoConfig.for_model(
             self.name_or_path,
             **self._sizes(),

@@ -126,6 +126,9 @@ SLIPS = {
 
 # One wrong number for each rule of `frostline.options`, given with what makes the option count.
 WITH = {
+    "freeze.every": "freeze=gradual", "freeze.start": "freeze=progressive", "freeze.percentile": "freeze=auto",
+    "freeze.checks": "freeze=auto", "freeze.r": "freeze=lora", "freeze.alpha": "freeze=lora",
+    "freeze.dropout": "freeze=lora",
     "data.train": "data=demo_reviews data.path=null", "data.validation": "data=demo_reviews data.path=null",
     "data.test": "data=demo_reviews data.path=null", "data.text_seed": "data=demo_reviews data.path=null",
     "model.trust_remote_code": "model=minilm", "callbacks.progress_bar.refresh_rate": "callbacks=default",

@@ -1,10 +1,11 @@
 # make demo    from a bare checkout to the demo sweep's table
 # make test    from a bare checkout to a test run
+# make torture the long campaign of kills and load; its figures go to docs/torture.txt
 # make setup   .venv alone, with the demo and test extras
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test torture lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,7 +24,10 @@ demo: setup
 	$(BIN)/python train.py -m experiment=demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+torture: setup
+	$(BIN)/python -m pytest -m torture -q --no-header > docs/torture.txt; status=$$?; cat docs/torture.txt; exit $$status
 
 lint: setup
 	$(BIN)/ruff check .

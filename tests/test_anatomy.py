@@ -1,6 +1,7 @@
 """Where each encoder family keeps its parts."""
 
 import pytest
+from torch import nn
 
 from frostline.errors import InputError
 from frostline.model.anatomy import Anatomy, max_positions, parameter_counts
@@ -72,11 +73,39 @@ def test_positions_that_roberta_never_uses_are_not_counted(tiny_network):
     assert max_positions(tiny_network("roberta", max_length=64)) == 64
 
 
-def test_an_encoder_without_a_list_of_layers_is_told_in_one_line(tiny_network):
+def test_more_blocks_than_the_config_says_are_no_layers_but_a_head_is_there_all_the_same(tiny_network):
     network = tiny_network("bert")
-    network.config.num_hidden_layers = 7
-    with pytest.raises(InputError, match=r"tiny bert has 7 layers by its config.*encoder\.layer \(3\).*freeze=pattern"):
-        Anatomy.of(network)
+    network.config.num_hidden_layers = 2
+    anatomy = Anatomy.of(network)
+    assert anatomy.groups == ["encoder", "head"]
+    found = r"the config says 2 layers, and the module lists are bert\.encoder\.layer \(3\)"
+    with pytest.raises(
+        InputError, match=rf"^freeze=top1: tiny bert has no layers to be found: {found}; use freeze=head"
+    ):
+        anatomy.require_layers("top1")
+    anatomy.require_head("head")
+
+
+def test_a_network_without_a_base_model_has_no_head_to_be_found(tiny_network):
+    network = tiny_network("bert")
+    type(network).base_model_prefix, before = "elsewhere", type(network).base_model_prefix
+    try:
+        anatomy = Anatomy.of(network)
+    finally:
+        type(network).base_model_prefix = before
+    assert anatomy.groups == ["encoder"]
+    with pytest.raises(InputError, match=r"has no base model 'elsewhere' within; use freeze=none, or freeze=pattern"):
+        anatomy.require_head("head")
+
+
+def test_lists_one_after_the_other_are_one_stack_of_layers(tiny_network):
+    network = tiny_network("bert")
+    layers = network.bert.encoder.layer
+    network.bert.encoder.layer = nn.ModuleList(layers[:1])
+    network.bert.encoder.more = nn.ModuleList(layers[1:])
+    anatomy = Anatomy.of(network)
+    assert anatomy.layers == ("bert.encoder.layer.0", "bert.encoder.more.0", "bert.encoder.more.1")
+    assert anatomy.group("bert.encoder.more.1.output.dense.weight") == "layer.2"
 
 
 def test_counts_add_up(tiny_network):

@@ -52,6 +52,33 @@ def test_each_text_comes_once_an_epoch(lengths: list[int], batch_size: int, wind
     assert second == epoch_of(batches, 1)
 
 
+@settings(deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=9, max_size=200),
+    batch_size=st.integers(9, 40),
+    devices=st.integers(1, 9),
+    window=st.integers(1, 9),
+    skip=st.integers(0, 4),
+)
+def test_each_text_comes_once_an_epoch_on_any_number_of_devices(
+    lengths: list[int], batch_size: int, devices: int, window: int, skip: int
+) -> None:
+    sizes = np.array(lengths)
+    samplers = [BucketedBatches(sizes, batch_size, 0, window, Share(rank, devices)) for rank in range(devices)]
+
+    shares = [epoch_of(sampler, 1) for sampler in samplers]
+
+    assert {len(share) for share in shares} == {len(samplers[0])}, "every device takes the same number of steps"
+    assert all(part for share in shares for part in share), "every device has a text at every step"
+    assert sorted(chain.from_iterable(chain.from_iterable(shares))) == list(range(len(sizes)))
+    for sampler, share in zip(samplers, shares, strict=True):
+        sampler.skip = skip
+        assert list(sampler) == share[skip:], "a run that goes on sees what is left"
+        assert list(sampler) == share
+    evaluated = [list(SortedBatches(sizes, batch_size, Share(rank, devices), 99)) for rank in range(devices)]
+    assert sorted(chain.from_iterable(chain.from_iterable(evaluated))) == list(range(len(sizes)))
+
+
 @pytest.mark.parametrize("window", [1, 50])
 def test_the_order_changes_with_epoch_and_seed(window: int) -> None:
     lengths = np.random.default_rng(0).integers(5, 60, 4000)

@@ -129,16 +129,16 @@ def test_a_frozen_parameter_with_a_gradient_stops_the_run(tiny_network):
 
 def test_a_part_that_the_loss_does_not_reach_stops_the_run(tiny_network, batches, tmp_path):
     network = tiny_network("bert")
-    network.bert.pooler.dense.weight.requires_grad_(True)
+    network.bert.encoder.layer[2].register_forward_hook(lambda module, args, output: output.detach())
+    with pytest.raises(InputError, match=r"layer\.1, layer\.2 should train but got no gradient in the first step"):
+        fit(network, Pattern(train=["layer.[12]", "pooler", "classifier"]), batches, tmp_path)
 
-    class Detached(nn.Module):
-        def forward(self, hidden):
-            return hidden[:, 0].detach()
 
-    pooler = network.bert.pooler
-    pooler.forward = Detached().forward
-    with pytest.raises(InputError, match=r"pooler should train but got no gradient in the first step"):
-        fit(network, Pattern(train=["pooler", "classifier"]), batches, tmp_path)
+def test_a_pooler_that_the_head_does_not_read_is_a_warning(tiny_network, batches, tmp_path, caplog):
+    network = tiny_network("roberta")
+    network.roberta.pooler = nn.Linear(32, 32)
+    fit(network, Top(n=1), batches, tmp_path)
+    assert any("roberta.pooler.weight, roberta.pooler.bias" in message for message in caplog.messages)
 
 
 def test_one_unused_parameter_is_a_warning_that_names_it(tiny_network, batches, tmp_path, caplog):

@@ -52,6 +52,19 @@ def test_any_shape_and_any_strides(shape, bias):
         torch.testing.assert_close(fast[0].bias.grad, plain.bias.grad)
 
 
+@pytest.mark.parametrize("shape", [(5,), (7, 5), (2, 7, 5)])
+def test_what_it_gives_may_be_changed_in_place(shape):
+    """As Longformer's attention does with its queries."""
+    layer = nn.Sequential(nn.Linear(5, 3))
+    kernels.use("amd", layer)
+    x = torch.randn(shape)
+    out = layer(x)
+    out /= 2
+    out.sum().backward()
+    expected = x.reshape(-1, 5).sum(0).expand(3, 5) / 2
+    torch.testing.assert_close(layer[0].weight.grad, expected)
+
+
 def test_a_frozen_layer_hands_its_gradient_on_and_keeps_none():
     layers = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)).requires_grad_(False)
     kernels.use("amd", layers)

@@ -268,20 +268,32 @@ def test_optunas_grid_is_refused_for_hydras_own(train):
     assert outcome.err.strip() == "hydra/sweeper/sampler=grid: every combination is what sweeper=basic tries; use that"
 
 
+LONG_CELLS = ("freeze=none", "seed=1,2", "trainer.max_epochs=30", "hydra.sweep.dir=sweep")
+
+
+@pytest.fixture
+def launched(tmp_path, small_reviews):
+    """Start two cells of thirty epochs through a launcher; returns the sweep once the first has a checkpoint."""
+
+    def start(launcher: str) -> subprocess.Popen:
+        common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none", "logger=none"]
+        sweep = subprocess.Popen(
+            [sys.executable, str(ROOT / "train.py"), "-m", f"launcher={launcher}", *common, *LONG_CELLS],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        )  # fmt: skip
+        while not (tmp_path / "sweep" / "seed=1" / "checkpoints" / "last.ckpt").exists():
+            assert sweep.poll() is None, sweep.communicate()
+            time.sleep(0.05)
+        return sweep
+
+    return start
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_a_killed_worker_ends_its_cells_not_the_sweep(launcher, tmp_path, small_reviews, launch):
-    cells = (f"launcher={launcher}", "freeze=none", "seed=1,2", "trainer.max_epochs=30", "hydra.sweep.dir=sweep")
-    common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none", "logger=none"]
-    sweep = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), "-m", *common, *cells],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
-    )  # fmt: skip
-    victim = tmp_path / "sweep" / "seed=1"
-    while not (victim / "checkpoints" / "last.ckpt").exists():
-        assert sweep.poll() is None, sweep.communicate()
-        time.sleep(0.05)
+def test_a_killed_worker_ends_its_cells_not_the_sweep(launcher, launch, launched, tmp_path):
+    sweep, victim = launched(launcher), tmp_path / "sweep" / "seed=1"
     os.kill(ledger.state(victim)["pid"], signal.SIGKILL)
     _, err = sweep.communicate(timeout=300)
     assert sweep.returncode == 1
@@ -290,7 +302,21 @@ def test_a_killed_worker_ends_its_cells_not_the_sweep(launcher, tmp_path, small_
     assert "seed=1: interrupted: its process ended without a word" in err
     assert "hydra.sweep.dir=sweep runs these alone" in err
 
-    again = launch(*cells)
+    again = launch(f"launcher={launcher}", *LONG_CELLS)
     assert again.status == 0, again.err
     assert len(metrics(tmp_path / "sweep")) == 2
     assert ledger.state(victim)["attempts"] == 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_cells_side_by_side_and_says_how_to_go_on(launched, tmp_path):
+    sweep = launched("joblib")
+    os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
+    _, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert "Traceback" not in err
+    told = [line for line in err.splitlines() if "To go on from here: python " in line]
+    assert told
+    assert all(line.endswith("hydra.sweep.dir=sweep") for line in told)
+    states = {cell.name: ledger.state(cell)["state"] for cell in ledger.cells(tmp_path / "sweep")}
+    assert set(states.values()) == {ledger.INTERRUPTED}

@@ -76,7 +76,7 @@ def test_gpt2s_transposed_matrices_merge_too(padded_batch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"r": 0}, "freeze.r=0: use a whole number of 1 or more"),
+        ({"r": 0}, "freeze.r=0: use a whole number from 1"),
         ({"alpha": -1}, "freeze.alpha=-1: use a number above 0"),
         ({"dropout": 1.0}, r"freeze.dropout=1\.0: use a number from 0"),
         ({"targets": "some"}, "freeze.targets=some: use one of all-linear, attention"),

@@ -99,10 +99,10 @@ def test_the_rate_rises_over_the_warm_up():
     [
         ({"lr": 0}, "optimizer.lr=0: use a number above 0"),
         ({"lr": float("nan")}, "optimizer.lr=nan"),
-        ({"weight_decay": -1}, "optimizer.weight_decay=-1: use 0 or more"),
-        ({"layer_decay": 0}, "optimizer.layer_decay=0: use a number above 0 and up to 1"),
+        ({"weight_decay": -1}, "optimizer.weight_decay=-1: use a number from 0 to 100"),
+        ({"layer_decay": 0}, "optimizer.layer_decay=0: use a number above 0, up to 1"),
         ({"layer_decay": 1.2}, "optimizer.layer_decay=1.2"),
-        ({"layer_decay": True}, "optimizer.layer_decay=True: use a number"),
+        ({"layer_decay": True}, "optimizer.layer_decay=true: use a number"),
         ({"warmup": 1.5}, "optimizer.warmup=1.5: use a share"),
     ],
 )

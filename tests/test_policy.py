@@ -2,9 +2,12 @@
 
 import re
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from frostline.errors import InputError
 from frostline.freeze.policy import BitFit, Embeddings, Head, Norms, Nothing, Pattern, Top, fingerprint
@@ -118,3 +121,37 @@ def test_the_fingerprint_tells_trainable_sets_apart(tiny_network):
     prints = {name: fingerprint(policy.trains(anatomy)) for name, policy in POLICIES.items()}
     assert len(set(prints.values())) == len(prints)
     assert fingerprint(Pattern(train=["^classifier"]).trains(anatomy)) == prints["head"]
+
+
+@pytest.fixture(scope="module")
+def anatomy_of():
+    """The anatomy of a tiny encoder, made once for each family and depth."""
+    from frostline.model.tiny import Tiny
+
+    @cache
+    def make(family, layers):
+        source = Tiny("tiny", family, layers=layers)
+        return Anatomy.of(source.network(("a", "b", "c"), source.tokenizer(["some words"])))
+
+    return make
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(family=st.sampled_from(FAMILIES), layers=st.integers(1, 5), data=st.data())
+def test_every_parameter_is_ruled_once_and_deeper_freezing_trains_less(anatomy_of, family, layers, data):
+    anatomy = anatomy_of(family, layers)
+    names = st.sampled_from(anatomy.parameters)
+    patterns = data.draw(st.lists(names.map(re.escape) | names.map(lambda name: name.split(".")[-2]), min_size=1))
+    deepest_first = [Head(), *(Top(n=n) for n in range(layers + 1)), Embeddings(), Nothing()]
+    policies = [*deepest_first, Pattern(train=patterns)]
+
+    ruled = [policy.trains(anatomy) for policy in policies]
+
+    for trains in ruled:
+        assert list(trains) == list(anatomy.parameters)
+        assert set(map(type, trains.values())) == {bool}
+    kept = [{name for name, trainable in trains.items() if trainable} for trains in ruled]
+    for deeper, shallower in pairwise(kept[: len(deepest_first)]):
+        assert deeper <= shallower
+    fewer = Pattern(train=patterns[: len(patterns) // 2 or 1]).trains(anatomy)
+    assert {name for name, trainable in fewer.items() if trainable} <= kept[-1]

@@ -57,6 +57,34 @@ def test_nothing_from_data_runs_or_becomes_markup(page, tmp_path):
     assert "&lt;script&gt;" in dom
 
 
+def test_what_a_real_sweep_takes_from_data_stays_text(train, command, tmp_path):
+    """Texts, labels and the names of a file, a data set, a model and the sweep's folder that are markup."""
+    hostile = "<img src=x onerror=document.title='run'>"
+    script = "<script>document.title='run'</script>"
+    rows = "".join(
+        f'"{script} text {i} {word}",{label}\n'
+        for i in range(20)
+        for word, label in (("good", hostile), ("bad", script))
+    )
+    (tmp_path / f"{hostile}.csv").write_text(f"text,label\n{rows}")
+    sweep = tmp_path / hostile
+    given = [
+        f'data.path="{hostile}.csv"',
+        f'data.name="{hostile}"',
+        f'model.name="{script}"',
+        f'hydra.sweep.dir="{sweep}"',
+    ]
+
+    outcome = train("-m", *given, "freeze=head,none", "trainer.max_steps=2")
+    again = command("report.py", sweep)
+
+    assert (outcome.status, again.status) == (0, 0), outcome.err + again.err
+    dom = browse(tmp_path, sweep / "report.html", "--dump-dom")
+    assert f"<title>How deep to freeze: {html.escape(hostile, quote=False)}</title>" in dom
+    assert not re.search(r"<(img|script)", dom)
+    assert "&lt;script&gt;document.title='run'" in dom
+
+
 @pytest.mark.parametrize("width", [320, 390, 820])
 def test_the_page_never_scrolls_sideways(page, tmp_path, width):
     wrapper = tmp_path / "wrapper.html"

@@ -178,6 +178,9 @@ def test_data_are_known_by_their_content(train, tmp_path, small_reviews):
         (copy / file.name).write_bytes(file.read_bytes())
     assert train("freeze=head", RUN).status == 0
     assert train("freeze=head", RUN, f"data.path={copy}").status == 0
+    (copy / "outputs").mkdir()
+    (copy / "outputs" / "metrics.json").write_text("{}")  # results that land beside the data are not data
+    assert train("freeze=head", RUN, f"data.path={copy}").status == 0
     (copy / "train.csv").write_text((copy / "train.csv").read_text() + '"One more.",negative\n')
     assert train("freeze=head", RUN, f"data.path={copy}").status == 1
 

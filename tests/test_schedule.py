@@ -110,12 +110,12 @@ def test_percentiles_lie_between_the_values():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Gradual(every=0), "freeze.every=0: use a number of epochs above 0"),
+        (lambda: Gradual(every=0), "freeze.every=0: use a number above 0"),
         (lambda: Gradual(every="often"), "freeze.every=often: use a number"),
         (lambda: Gradual(unit="days"), "freeze.unit=days: use one of epochs, steps"),
-        (lambda: Progressive(start=1), "freeze.start=1: use a share of the training"),
-        (lambda: Progressive(start=None), "freeze.start=None: use a share"),
-        (lambda: Auto(percentile=0), "freeze.percentile=0: use a number above 0 and up to 100"),
+        (lambda: Progressive(start=1), "freeze.start=1: use a share of the steps"),
+        (lambda: Progressive(start=None), "freeze.start=null: use a share"),
+        (lambda: Auto(percentile=0), "freeze.percentile=0: use a number above 0, up to 100"),
         (lambda: Auto(checks=1.5), "freeze.checks=1.5: use a whole number"),
     ],
 )

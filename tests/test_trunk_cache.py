@@ -158,7 +158,7 @@ def test_the_command_line_lists_and_prunes(tmp_path, capsys):
     with pytest.raises(SystemExit) as exit_:
         cache.main(["--dir", str(tmp_path), "prune", "--keep", "much"])
     assert exit_.value.code == 1
-    assert "'MUCH'" in (error := capsys.readouterr().err) or "'much' is not a size" in error
+    assert "--keep=much is not a size" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "size"), [("10GB", 10**10), ("1.5 MB", 1_500_000), ("7", 7), ("3 kb", 3000)])

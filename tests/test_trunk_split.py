@@ -8,7 +8,8 @@ from frostline.freeze.callback import apply, set_modes
 from frostline.freeze.policy import Embeddings, Head, Nothing, Pattern, Top
 from frostline.model.anatomy import Anatomy
 from frostline.model.first_token import shorten
-from frostline.trunk.split import FEATURES, NoTrunkError, Rest, boundary, boundary_of, trunk_outputs
+from frostline.model.inputs import encoder_inputs
+from frostline.trunk.split import FEATURES, Habits, NoTrunkError, Rest, boundary, boundary_of, trunk_outputs
 
 FAMILIES = ("bert", "distilbert", "roberta", "electra", "modernbert")
 
@@ -75,6 +76,23 @@ def test_the_rest_has_the_classifiers_own_dropout(tiny_network, batch):
     whole = network(batch["input_ids"], batch["attention_mask"]).logits
     torch.testing.assert_close(cut, whole, rtol=0, atol=1e-5)
     assert not torch.equal(cut, rest(kept, batch["attention_mask"]))
+
+
+def test_the_rest_is_in_the_mode_that_the_classifier_is_in(batch):
+    """OPT leaves layers out at random in train mode: here all of them, always."""
+    from transformers import OPTConfig, OPTForSequenceClassification
+
+    config = OPTConfig(
+        vocab_size=20, hidden_size=16, word_embed_proj_dim=16, ffn_dim=32, num_hidden_layers=2, num_attention_heads=2,
+        layerdrop=1.0, dropout=0.0, attention_dropout=0.0, pad_token_id=0, init_std=0.3,
+    )  # fmt: skip
+    network = OPTForSequenceClassification(config).eval()
+    inputs = encoder_inputs(batch)
+    rest = Rest(network, Anatomy.of(network), 1, Habits(with_ids=True))
+    kept = trunk_outputs(network, Anatomy.of(network), [1], batch)[1]
+    for mode in (True, False):
+        network.train(mode)
+        torch.testing.assert_close(rest(kept, **inputs), network(**inputs).logits, rtol=0, atol=1e-5)
 
 
 def test_cutting_changes_nothing_of_the_whole(tiny_network, batch):

@@ -19,10 +19,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from frostline import places
+from frostline import places, secrets
 from frostline.errors import InputError, one_line
 from frostline.faults import told
 from frostline.sweep import ledger, names, presets
+from frostline.sweep.compose import require_inside
 from frostline.sweep.identity import identify
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,15 @@ def run(cfg: DictConfig) -> float:
     exit would end the whole sweep, and the sweep's end sets the status.
     """
     started = time.perf_counter()
+    secrets.learn(OmegaConf.to_container(cfg, resolve=True))
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = Path(hydra.sweep.dir) if hydra.mode == RunMode.MULTIRUN else None
     if sweep and (sweep / STOPPED).exists():
         return math.nan
     try:
+        if sweep:
+            require_inside(sweep, folder)
         with ledger.claim(folder, identify(cfg), "hydra.sweep.dir" if sweep else "hydra.run.dir") as results:
             if results is None:
                 _keep_config(cfg, folder)
@@ -87,12 +91,11 @@ def _attempt(cfg: DictConfig, folder: Path, started: float) -> float:
 def _recorded(folder: Path, error: Exception) -> InputError:
     """Write a failure down; returns it as one line. The traceback of what nobody foresaw goes to a file."""
     message = one_line(error)
-    with contextlib.suppress(
-        OSError
-    ):  # on a full disk the state stays `running`, which a dead process makes interrupted
+    # On a full disk the state stays `running`, which a dead process makes interrupted.
+    with contextlib.suppress(OSError):
         if not isinstance(error, InputError):
             file = folder / "traceback.txt"
-            file.write_text(traceback.format_exc(), encoding="utf-8")
+            file.write_text(secrets.redact(traceback.format_exc()), encoding="utf-8")
             message += f" (the traceback is in {file})"
         ledger.record(folder, ledger.FAILED, message)
     return InputError(message)
@@ -102,16 +105,17 @@ def command_to_go_on(hydra: DictConfig) -> str:
     """The command line of this process, with the output folder that Hydra's configuration names."""
     sweeping = hydra.mode == RunMode.MULTIRUN
     key, folder = ("hydra.sweep.dir", hydra.sweep.dir) if sweeping else ("hydra.run.dir", hydra.runtime.output_dir)
-    given = [argument for argument in sys.argv if not argument.startswith(f"{key}=")]
+    given = [argument for argument in secrets.redacted(sys.argv) if not argument.startswith(f"{key}=")]
     return f"python {shlex.join(given)} {shlex.quote(f'{key}={os.path.relpath(folder)}')}"
 
 
 def _keep_config(cfg: DictConfig, folder: Path) -> None:
-    """The composed configuration and the overrides, in `.hydra/` as Hydra itself would, had the folder been ours."""
+    """The composed configuration and the overrides, in `.hydra/` as Hydra itself would, but without secrets."""
     hydra = HydraConfig.instance().cfg.hydra
     kept = {"config": cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
     for name, part in kept.items():
-        ledger.write(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(part))
+        plain = secrets.redacted(OmegaConf.to_container(part, resolve=False))
+        ledger.write(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
 
 
 def _stop_on_sigterm() -> None:

@@ -3,6 +3,8 @@
 import errno
 import os
 
+from frostline.secrets import redact
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 # safetensors has the system's words and no number; the others are torch's, whose writer tells no reason.
 NO_ROOM_WORDS = (*map(os.strerror, NO_ROOM), "file write failed", "unexpected pos")
@@ -13,8 +15,8 @@ class InputError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error on a single line, with its type where it is not ours."""
-    text = " ".join(str(error).split())
+    """The message of an error on a single line, without secrets, with its type where it is not ours."""
+    text = redact(" ".join(str(error).split()))
     return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
 
 

@@ -1,12 +1,16 @@
 """What an error means to the user: a slip of theirs, a full disk, too little memory. Nothing here imports torch."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 
 from frostline.errors import InputError, is_no_room
 
+# How Hydra tells that a class has no such argument.
+UNKNOWN_OPTION = re.compile(r"got an unexpected keyword argument '(\w+)'.*full_key: ([\w.]+)", re.DOTALL)
 NO_MEMORY = ("out of memory", "can't allocate memory", "Unable to allocate", "bad_alloc", "could not create a memory")
 
 
@@ -14,6 +18,8 @@ def slip(error: Exception) -> Exception:
     """The user's slip behind an error: Hydra wraps what a constructor raises, and has its own for a missing value."""
     if isinstance(error, MissingMandatoryValue):
         return InputError(f"{error.full_key} is not given: set {error.full_key}=…")
+    if isinstance(error, InstantiationException) and (unknown := UNKNOWN_OPTION.search(str(error))):
+        return InputError(f"{unknown[2]}.{unknown[1]} is no option of {unknown[2]}: leave it out")
     return next((cause for cause in _causes(error) if isinstance(cause, InputError)), error)
 
 

@@ -20,23 +20,38 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from frostline import machine, secrets
 from frostline.errors import InputError
 
 CHECK_SECONDS = 0.1
+FEW = 8  # processes that a CPU of any size may try
 
 
 def count(cfg: DictConfig) -> int:
     """How many devices the run asks for; InputError where there are fewer of them."""
-    devices, accelerator = cfg.trainer.devices, cfg.trainer.accelerator
+    devices = _count(cfg.trainer.devices, cfg.trainer.accelerator)
+    size = cfg.data.batch_size
+    if isinstance(size, int) and size < devices > 1:
+        raise InputError(
+            f"data.batch_size={size} is too few for {devices} devices, each of which needs a text: "
+            "use fewer trainer.devices, or a larger data.batch_size"
+        )
+    return devices
+
+
+def _count(devices: object, accelerator: str) -> int:
     there = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
     if OmegaConf.is_list(devices):
+        if not devices or len(set(devices)) < len(devices) or not all(type(d) is int and d >= 0 for d in devices):
+            raise InputError(f"trainer.devices={devices}: list each device's number once, such as [0,1]")
         return len(devices)
     if devices in ("auto", -1):
         return max(1, there)
     if type(devices) is not int or devices < 1:
         raise InputError(f"trainer.devices={devices}: use a number of devices of 1 or more, a list of them, or auto")
-    if there and devices > there:
-        raise InputError(f"trainer.devices={devices}, but this machine has {there}: use {there} or fewer")
+    most = there or max(FEW, machine.cores())
+    if devices > most:
+        raise InputError(f"trainer.devices={devices}, but this machine has room for {most}: use {most} or fewer")
     return devices
 
 
@@ -85,6 +100,7 @@ def _rank(job: Job) -> float:
 
     setup_globals()  # Hydra's resolvers, which the run's configuration uses
     HydraConfig.instance().set_config(job.hydra)
+    secrets.learn(OmegaConf.to_container(job.cfg, resolve=True))
     if int(os.environ["RANK"]) == 0:
         configure_log(job.hydra.hydra.job_logging)
     else:

@@ -1,6 +1,7 @@
 """What a run leaves behind besides its logs: the model's folder, predictions, and metrics.json."""
 
 import logging
+import math
 import platform
 import shutil
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
 
+LARGEST_FIGURE, MOST_NAMED = 20.0, 50  # inches; labels along an axis
 PACKAGES = ("frostline", "torch", "pytorch-lightning", "transformers", "datasets", "torchmetrics", "hydra-core")
 
 
@@ -93,14 +95,15 @@ def _plain(text: str) -> str:
 
 def confusion_figure(counts: torch.Tensor, names: Sequence[str]) -> Figure:
     """The confusion matrix of shape (labels, labels), rows the true labels, as a picture."""
-    size = max(4.0, 0.6 * len(names) + 2)
+    size = min(max(4.0, 0.6 * len(names) + 2), LARGEST_FIGURE)
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(counts / counts.sum(1, keepdim=True).clamp(min=1), cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(names))
+    ticks = range(0, len(names), math.ceil(len(names) / MOST_NAMED))
     axes.set(xlabel="predicted", ylabel="label", xticks=ticks, yticks=ticks)
-    axes.set_xticklabels(names, rotation=45, ha="right")
-    axes.set_yticklabels(names)
+    shown = [names[i] for i in ticks]
+    axes.set_xticklabels(shown, rotation=45, ha="right", parse_math=False)  # `$` is no formula
+    axes.set_yticklabels(shown, parse_math=False)
     if len(names) <= 30:
         for i in ticks:
             for j in ticks:

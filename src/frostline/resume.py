@@ -4,12 +4,16 @@ import logging
 import random
 import time
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+
+from frostline.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +84,34 @@ def set_random_state(state: dict[str, Any]) -> None:
     kind, keys, *place = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *place))
     random.setstate(state["python"])
+
+
+def require_fits(file: Path, classifier: pl.LightningModule) -> None:
+    """InputError unless a checkpoint that a user names can be gone on from by this run: whole, its own kind and size.
+
+    Nothing but tensors and plain values is read from it: a pickle could run code.
+    """
+    another = "give a last.ckpt of a run with the same model and labels"
+    try:
+        held = torch.load(file, weights_only=True, mmap=is_zipfile(file))
+    except Exception as error:  # zip, pickle and torch have many ways to say that a file is damaged
+        if isinstance(error, UnpicklingError) and "GLOBAL" in str(error):
+            raise InputError(f"resume={file} holds more than numbers, which could run code: {another}") from error
+        why = " ".join(str(error).split())[:80]
+        raise InputError(f"resume={file} is damaged or no checkpoint ({why}): {another}") from error
+    if not isinstance(held, dict) or not {"state_dict", "loops"} <= set(held):
+        raise InputError(f"resume={file} is no checkpoint of a run: {another}")
+    if "optimizer_states" not in held:
+        raise InputError(f"resume={file} holds weights alone, as best.ckpt does: {another}")
+    shapes = {name: tuple(tensor.shape) for name, tensor in held["state_dict"].items()}
+    ours = {name: tuple(tensor.shape) for name, tensor in classifier.state_dict().items()}
+    differ = sorted(name for name in {*shapes, *ours} if shapes.get(name) != ours.get(name))
+    if differ:
+        sizes = [each.get(differ[0], "absent") for each in (shapes, ours)]
+        raise InputError(
+            f"resume={file} is of another model or other labels ({differ[0]} is {sizes[0]} there, {sizes[1]} here): "
+            f"{another}"
+        )
 
 
 def checkpoint_to_go_on_from(file: Path) -> tuple[Path, int] | None:

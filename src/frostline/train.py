@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frostline import memory, results
+from frostline import memory, options, results
 from frostline.data.text import TextData
 from frostline.display import rendered
 from frostline.errors import InputError
@@ -23,7 +23,7 @@ from frostline.model.anatomy import Anatomy, max_positions
 from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
 from frostline.model.optim import parts
-from frostline.resume import checkpoint_to_go_on_from
+from frostline.resume import checkpoint_to_go_on_from, require_fits
 from frostline.summary import final_metrics, log_hparams, say_where, speeds, summarise
 from frostline.sweep import ledger
 from frostline.timing import Clock
@@ -43,8 +43,8 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     """
     clock = Clock(started)
     quiet()
-    memory.prepare()
     check(cfg)
+    memory.prepare()
     seed_everything(cfg.seed, workers=True, verbose=False)
 
     data = load_data(cfg)
@@ -64,6 +64,8 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
 
     rates = parts(network, anatomy, policy.ends(anatomy))
     classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest, rates)
+    if checkpoint and step is None:  # one that the user names
+        require_fits(Path(checkpoint), classifier)
     trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     validation = load_best(classifier, trainer, data, folder, clock)
     policy.finish(network)
@@ -88,15 +90,17 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
 
 def check(cfg: DictConfig) -> None:
     """InputError for what no part of the run would notice before it is late."""
+    options.check(OmegaConf.to_container(cfg, resolve=True))
     if cfg.resume is not None and not Path(cfg.resume).is_file():
         raise InputError(
             f"resume={cfg.resume} is not a file: give a checkpoint, such as outputs/…/checkpoints/last.ckpt"
         )
-    minutes = cfg.trainer.checkpoint_minutes
-    if not isinstance(minutes, int | float) or not minutes >= 0:
-        raise InputError(f"trainer.checkpoint_minutes={minutes}: use a number of minutes, 0 or more")
+    if cfg.trainer.max_epochs == -1 and cfg.trainer.max_steps == -1:
+        raise InputError("trainer.max_epochs=-1 and trainer.max_steps=-1 never end: give one of them a number")
     if cfg.trainer.accelerator not in ACCELERATORS:
         raise InputError(f"trainer.accelerator={cfg.trainer.accelerator}: use one of {', '.join(ACCELERATORS)}")
+    if cfg.trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise InputError(f"trainer.accelerator={cfg.trainer.accelerator}, but torch sees no GPU: use auto, or cpu")
 
 
 def load_data(cfg: DictConfig) -> TextData:

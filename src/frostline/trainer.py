@@ -12,26 +12,31 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from frostline import ranks
+from frostline.errors import InputError
 from frostline.resume import LastCheckpoint
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
-OURS = ("checkpoint_minutes", "gradient_checkpointing")
+NOT_LIGHTNINGS = ("checkpoint_minutes", "gradient_checkpointing")
+# Without validation at the end of training there is no best epoch, and without checkpoints none to go back to.
+OURS = {"enable_checkpointing", "fast_dev_run", "limit_val_batches", "overfit_batches", "barebones"}
 CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
 
 
 def make_trainer(
     cfg: DictConfig, folder: Path, clock: Clock, own: Sequence[Callback], moves: bool, earlier_step: int | None
 ) -> Trainer:
-    """Lightning's Trainer with this run's callbacks, `own` among them; every `trainer.*` option not in OURS is its own.
+    """Lightning's Trainer with this run's callbacks, `own` among them; every `trainer.*` option not in
+    NOT_LIGHTNINGS is its own.
 
     `moves` says that what trains will change. What an earlier attempt told TensorBoard after `earlier_step` is told
     again, so it is purged there.
     """
     options = OmegaConf.to_container(cfg.trainer, resolve=True)
     minutes = options["checkpoint_minutes"]
-    options = {name: value for name, value in options.items() if name not in OURS}
+    options = {name: value for name, value in options.items() if name not in NOT_LIGHTNINGS}
     on_gpu = options["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if on_gpu else "32-true"
@@ -40,17 +45,23 @@ def make_trainer(
     if on_gpu:
         torch.set_float32_matmul_precision("high")  # TF32
     extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]
-    return Trainer(
-        **options,
-        logger=make_logger(cfg, earlier_step),
-        callbacks=[PhaseTimer(clock), *own, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
-        plugins=[TimedCheckpointIO(clock)],
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in extra),
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
-    )
+    ours = {
+        "logger": make_logger(cfg, earlier_step),
+        "callbacks": [PhaseTimer(clock), *own, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
+        "plugins": [TimedCheckpointIO(clock)],
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in extra),
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+        "default_root_dir": folder,
+    }
+    if taken := sorted(OURS & set(options)) or sorted(set(ours) & set(options)):
+        raise InputError(f"trainer.{taken[0]} is this project's own to set: leave it out")
+    try:
+        return Trainer(**options, **ours)
+    except (TypeError, ValueError, MisconfigurationException) as error:  # Lightning's own check of its options
+        why = " ".join(str(error).split()).removeprefix("Trainer.__init__() ")
+        raise InputError(f"trainer.*: {why[:200]}: see conf/trainer/ and Lightning's Trainer") from error
 
 
 def make_logger(cfg: DictConfig, earlier_step: int | None) -> Logger | bool:

@@ -4,6 +4,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 from frostline.data.demo_text import LABELS, generate
 from frostline.data.text import TextData
+from frostline.errors import InputError
 
 
 class Demo(TextData):
@@ -12,6 +13,10 @@ class Demo(TextData):
     kind: str
 
     def __init__(self, train: int, validation: int, test: int, text_seed: int = 0, **options) -> None:
+        if isinstance(validation, str):
+            raise InputError(
+                f"data.validation={validation}: the demo makes its own: use a number of texts, such as 300"
+            )
         super().__init__(**options)
         self.sizes = {"train": train, "validation": validation, "test": test}
         self.text_seed = text_seed

@@ -1,11 +1,15 @@
 """Labels of any kind to class indices, and splits that keep their proportions."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from datasets import ClassLabel, Dataset, Value
 
+from frostline.data import source
 from frostline.errors import InputError
+
+FEW_LABELS = 20  # up to which a label may have a text or two
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,13 @@ class LabelCoder:
         """The labels of a train split: its `ClassLabel` names, or its distinct values in sorted order."""
         feature = train.features[column]
         _check_kind(feature, column)
-        seen = set(train.unique(column))
+        seen = {_bare(value) for value in train.unique(column)}
         if isinstance(feature, ClassLabel):
             names = tuple(feature.names)
             codes = dict(enumerate(names))
             found = [codes[value] for value in seen if value in codes]
         else:
+            _require_classes(seen, len(train), column)
             values = sorted(seen, key=_whole_number if all(map(_is_whole_number, seen)) else str)
             found = names = tuple(str(value) for value in values)
             codes = dict(enumerate(values))
@@ -47,16 +52,42 @@ class LabelCoder:
         codes = np.fromiter((self._code(value) for value in raw), dtype=np.int64, count=len(raw))
         unknown = np.flatnonzero(codes < 0)
         if len(unknown):
+            first = raw[int(unknown[0])]
+            close = source.closest(str(first), self.names)
+            hint = f" Is {close!r} meant?" if close else ""
             raise InputError(
                 f"the {split} split has {len(unknown)} rows whose label train does not have "
-                f"(first {raw[int(unknown[0])]!r}, row {unknown[0] + 1}): train has {_shorten(self.names)}: "
-                "leave those rows out, or add train texts with that label"
+                f"(first {first!r}, row {unknown[0] + 1}): train has {_shorten(self.names)}: "
+                f"leave those rows out, or add train texts with that label.{hint}"
             )
         return codes
 
     def _code(self, value: object) -> int:
         """The index of a raw value, else of its text (a CSV file's "1" is a Parquet file's 1), else -1."""
-        return self.codes.get(value, self.codes.get(str(value), -1))
+        bare = _bare(value)
+        return self.codes.get(bare, self.codes.get(str(bare), -1))
+
+
+def _bare(value: object) -> object:
+    """A name without the spaces around it."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def _require_classes(values: Collection, texts: int, column: str) -> None:
+    """InputError for names that differ in case alone, and for a column that tells texts apart, not classes."""
+    spelt: dict[str, object] = {}
+    for value in sorted(values, key=str):
+        other = spelt.setdefault(str(value).casefold(), value)
+        if other != value:
+            raise InputError(
+                f"data.label_column={column} holds {other!r} and {value!r}, which differ in case alone: "
+                "spell each label in one way"
+            )
+    if len(values) > max(FEW_LABELS, texts // 2):
+        raise InputError(
+            f"data.label_column={column} holds {len(values):,} different values in {texts:,} texts, as a column of ids "
+            "or of measurements does: name the column of labels, which many texts share"
+        )
 
 
 def _check_kind(feature: object, column: str) -> None:
@@ -64,10 +95,9 @@ def _check_kind(feature: object, column: str) -> None:
         isinstance(feature, Value) and feature.dtype.startswith(("string", "large_string", "int", "uint", "bool"))
     )
     if not allowed:
-        found = feature.dtype if isinstance(feature, Value) else f"a {type(feature).__name__.lower()} in each row"
         raise InputError(
-            f"data.label_column={column} holds {found}: labels are names (text) or whole numbers, all of one kind: "
-            "name another column, or convert this one"
+            f"data.label_column={column} holds {source.kind(feature)}: "
+            "labels are names (text) or whole numbers, all of one kind: name another column, or convert this one"
         )
 
 

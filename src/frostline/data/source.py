@@ -1,6 +1,5 @@
 """Raw splits from a hub or from local files, as `datasets.Dataset`s."""
 
-import csv
 import glob
 import logging
 import re
@@ -9,9 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import datasets
-from datasets import Dataset, Features, Value, load_dataset
+from datasets import Dataset, Value, load_dataset
 
 from frostline import hub
+from frostline.data import csv_lines, json_lines
 from frostline.errors import InputError
 
 # What a folder may call each split.
@@ -50,7 +50,11 @@ def from_path(path: str | Mapping[str, str]) -> dict[str, Dataset]:
 
 def _existing(path: Path) -> Path:
     path = path.expanduser()
-    if not path.exists():
+    try:
+        found = path.exists()
+    except OSError as error:  # a folder on the way may not be entered, or the name is too long
+        raise InputError(f"data.path={str(path)[:200]} cannot be looked up ({error.strerror}): give another") from error
+    if not found:
         raise InputError(
             f"data.path={path} does not exist: give a folder with train.* and test.* files, or one file ({FORMATS})"
         )
@@ -73,12 +77,14 @@ def _files_named(path: Mapping[str, str]) -> dict[str, list[Path]]:
 def _files_in(folder: Path) -> dict[str, list[Path]]:
     """The files of each split in a folder: `train.csv`, or in parts, `train-00000-of-00002.parquet`."""
     found: dict[str, list[Path]] = {}
+    try:
+        there = sorted(folder.iterdir())
+    except OSError as error:
+        raise _unreadable(folder, error) from error
     for split, names in SPLITS.items():
         name = re.compile(rf"({'|'.join(names)})(-\d+(-of-(?P<parts>\d+))?)?", re.IGNORECASE)
         files = {
-            file: match
-            for file in sorted(folder.iterdir())
-            if file.suffix.lower() in BUILDERS and (match := name.fullmatch(file.stem))
+            file: match for file in there if file.suffix.lower() in BUILDERS and (match := name.fullmatch(file.stem))
         }
         kinds = {(file.suffix.lower(), match[1], match[2] is None, match["parts"]) for file, match in files.items()}
         if len(kinds) > 1:
@@ -90,7 +96,7 @@ def _files_in(folder: Path) -> dict[str, list[Path]]:
         if files:
             found[split] = list(files)
     if "train" not in found:
-        seen = ", ".join(sorted(file.name for file in folder.iterdir())[:5]) or "nothing"
+        seen = ", ".join(file.name for file in there[:5]) or "nothing"
         raise InputError(
             f"data.path={folder} holds no train file (found: {seen}): "
             f"add train.* and test.*, each one of {FORMATS}, or name one file"
@@ -104,11 +110,10 @@ def _read(files: list[Path]) -> Dataset:
     if kind not in BUILDERS:
         raise InputError(f"data.path={first} is of an unknown format {first.suffix!r}: use one of {FORMATS}")
     for file in files:
-        if file.stat().st_size == 0:
-            raise InputError(f"data.path={file} is empty (0 bytes): give a file with texts and labels")
-    options = _csv_options(files) if BUILDERS[kind] == "csv" else {}
-    if BUILDERS[kind] == "json":
-        _check_utf8(files)
+        _require_bytes(file)
+        if BUILDERS[kind] != "parquet":
+            _require_utf8(file)
+    options = csv_lines.options(files) if BUILDERS[kind] == "csv" else {}
     try:
         names = [glob.escape(str(file.resolve())) for file in files]
         return load_dataset(BUILDERS[kind], data_files=names, split="train", **options)
@@ -119,70 +124,40 @@ def _read(files: list[Path]) -> Dataset:
         why = " ".join(str(cause).split())[:200]
         if "corresponds to no data" in why or "BatchSize must be greater than 0" in why:  # CSV and JSON; Parquet
             raise InputError(f"data.path={first} has no rows: give a file with texts and labels") from error
+        if BUILDERS[kind] == "json":
+            why = next(filter(None, map(json_lines.fault, files)), why)
         raise InputError(f"data.path={first} cannot be read as {kind[1:]}: {why}: repair or replace it") from error
 
 
-def _csv_options(files: list[Path]) -> dict:
-    """Every CSV column as text, and only an empty cell as null: pandas would make "None" and "NA" null."""
-    separator = "\t" if files[0].suffix.lower() == ".tsv" else ","
-    headers = [_csv_header(file, separator) for file in files]
-    for file, header in zip(files, headers, strict=True):
-        if header != headers[0]:
-            raise InputError(f"data.path={file} has other columns than {files[0].name}: give every part the same")
-    columns = [name or f"column {i}" for i, name in enumerate(headers[0], 1)]  # pandas writes its index without a name
-    return {
-        "sep": separator,
-        "encoding": "utf-8-sig",
-        "header": 0,
-        "names": columns,
-        "keep_default_na": False,
-        "na_values": [""],
-        "features": Features({name: Value("string") for name in columns}),
-    }
-
-
-def _csv_header(file: Path, separator: str) -> list[str]:
-    """The column names, after a look at every row: pandas takes a row's first cell as its name if there is one more."""
-    csv.field_size_limit(2**31 - 1)
-    kind = file.suffix[1:].lower()
+def _require_bytes(file: Path) -> None:
+    """InputError unless it is a file with something in it that this user may read."""
+    if file.is_dir():
+        raise InputError(f"data.path={file} is a folder, where a file is expected ({FORMATS}): rename or remove it")
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.reader(lines, delimiter=separator, strict=True)
-            header = next(rows, [])
-            for number, row in enumerate(filter(None, rows), 1):
-                if len(row) > len(header):
+        with file.open("rb") as stream:
+            if not stream.read(1):
+                raise InputError(f"data.path={file} is empty (0 bytes): give a file with texts and labels")
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"data.path={path} cannot be read ({error.strerror}): let this user read it, or give another")
+
+
+def _require_utf8(file: Path) -> None:
+    """InputError unless it is UTF-8 without zero bytes: the readers let some of either through."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if "\0" in line:
                     raise InputError(
-                        f"data.path={file}: row {number} has {len(row)} cells, but the header names {len(header)} "
-                        f"columns: put texts with a {'tab' if separator == chr(9) else 'comma'} in double quotes"
+                        f"data.path={file}: line {number} holds a zero byte, which UTF-8 text has none of "
+                        "(UTF-16 has many): save it as UTF-8"
                     )
     except UnicodeDecodeError as error:
-        raise _not_utf8(file, error) from error
-    except csv.Error as error:
-        raise InputError(
-            f"data.path={file} cannot be read as {kind}: line {rows.line_num}: {error}: "
-            'write a double quote inside a quoted text as ""'
-        ) from error
-    if "\0" in "".join(header):
-        raise _not_utf8(file, "it holds zero bytes, as UTF-16 does")
-    twice = [name for name in header if name and header.count(name) > 1]
-    if twice:
-        raise InputError(f"data.path={file} names the column {twice[0]!r} twice: rename one")
-    return header
-
-
-def _check_utf8(files: list[Path]) -> None:
-    """InputError unless every file is UTF-8: pyarrow's JSON reader lets other bytes through."""
-    for file in files:
-        try:
-            with file.open(encoding="utf-8") as lines:
-                for _ in lines:
-                    pass
-        except UnicodeDecodeError as error:
-            raise _not_utf8(file, error) from error
-
-
-def _not_utf8(file: Path, why: object) -> InputError:
-    return InputError(f"data.path={file} cannot be read as UTF-8 {file.suffix[1:].lower()}: {why}: save it as UTF-8")
+        kind = file.suffix[1:].lower()
+        raise InputError(f"data.path={file} cannot be read as UTF-8 {kind}: {error}: save it as UTF-8") from error
 
 
 def require_columns(splits: Mapping[str, Dataset], columns: Mapping[str, Sequence[str]]) -> None:
@@ -191,12 +166,32 @@ def require_columns(splits: Mapping[str, Dataset], columns: Mapping[str, Sequenc
         for option, names in columns.items():
             for name in names:
                 if name not in dataset.column_names:
-                    close = get_close_matches(name, dataset.column_names, n=1)
-                    hint = f" Did you mean {close[0]!r}?" if close else ""
+                    close = closest(name, dataset.column_names)
+                    hint = f" Did you mean {close!r}?" if close else ""
                     raise InputError(
-                        f"{option}={name}, but the {split} split has the columns "
+                        f"{option}={name}, but {called(split)} has the columns "
                         f"{', '.join(dataset.column_names)}: set {option} to one of them.{hint}"
                     )
+
+
+def closest(name: str, among: Sequence[str]) -> str | None:
+    """The one that a slip of the keyboard, of case or of spaces would turn into `name`."""
+    folded = {each.strip().casefold(): each for each in reversed(among)}
+    found = get_close_matches(name.strip().casefold(), folded, n=1)
+    return folded[found[0]] if found else None
+
+
+def kind(feature: object) -> str:
+    """What a column holds, in messages."""
+    if isinstance(feature, Value):
+        return feature.dtype
+    named = type(feature).__name__.lower()
+    return "values of several kinds, or objects" if named == "json" else f"a {named} in each row"
+
+
+def called(split: str) -> str:
+    """A split in messages; `all` is one file that is yet to be cut."""
+    return "the file" if split == "all" else f"the {split} split"
 
 
 def quiet() -> None:

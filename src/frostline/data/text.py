@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedTokenizerBase
 
+from frostline import options
 from frostline.data import source
 from frostline.data.batches import BucketedBatches, ResumableLoader, Share, SortedBatches, TokenizedTexts, loader
 from frostline.data.labels import LabelCoder, stratified_sample
@@ -76,15 +77,15 @@ class TextData(LightningDataModule):
     def _check_options(self) -> None:
         if len(self.text_columns) not in (1, 2):
             raise InputError(f"data.text_column={self.text_columns}: give one column, or a pair [premise,hypothesis]")
+        named = [*self.text_columns, self.label_column]
+        if twice := [name for name in named if named.count(name) > 1]:
+            raise InputError(
+                f"data.text_column={','.join(self.text_columns)} and data.label_column={self.label_column} name the "
+                f"column {twice[0]!r} twice: texts and labels stand in columns of their own"
+            )
         if self.validation not in ("auto", "test"):
             raise InputError(f"data.validation={self.validation}: use auto, or test to validate on the test split")
-        if not isinstance(self.validation_fraction, float) or not 0 < self.validation_fraction < 1:
-            raise InputError(f"data.validation_fraction={self.validation_fraction}: use a number between 0 and 1")
-        for option in ("batch_size", "max_length", "limit_train", "pad_to_multiple_of"):
-            value = getattr(self, option)
-            optional = option in ("max_length", "limit_train")
-            if not (optional and value is None) and (type(value) is not int or value < 1):
-                raise InputError(f"data.{option}={value}: use a whole number of 1 or more{', or null' * optional}")
+        options.check(vars(self), "data")
 
     # Load, check, split
 
@@ -103,7 +104,9 @@ class TextData(LightningDataModule):
         source.quiet()
         raw = {split: data for split, data in self.load().items() if split in (*source.SPLITS, "all")}
         if not {"train", "all"} & set(raw):
-            raise InputError(f"data={self.name} has no train split: give a folder or file with data.path=…")
+            raise InputError(
+                f"{self.path or f'data={self.name}'} has no train split: give a folder or file with data.path=…"
+            )
         columns = {"data.text_column": self.text_columns, "data.label_column": [self.label_column]}
         source.require_columns(raw, columns)
         for split, data in raw.items():
@@ -113,6 +116,7 @@ class TextData(LightningDataModule):
         labels = {split: coder.encode(data, self.label_column, split) for split, data in raw.items()}
         self.label_names = coder.names
         self._split(raw, labels)
+        self._warn_of_leakage()
 
     def _split(self, raw: dict[str, Dataset], labels: dict[str, np.ndarray]) -> None:
         """Set `splits` and `labels`: cut one file, shorten train, hold out what is missing for validation."""
@@ -152,6 +156,17 @@ class TextData(LightningDataModule):
         )
         return _take(part, np.setdiff1d(np.arange(len(codes)), cut)), _take(part, cut)
 
+    def _warn_of_leakage(self) -> None:
+        """Say how many texts that a score is made of are in train, too."""
+        train = {hash(text) for text in self.texts("train")}
+        for split in sorted({"validation", "test"} & set(self.splits)):
+            texts = self.texts(split)
+            if known := sum(hash(text) in train for text in texts):
+                log.warning(
+                    f"{known:,} of {len(texts):,} {split} texts are in train, too: the score is better than on texts "
+                    "never seen. Remove them from one of the two."
+                )
+
     def texts(self, split: str) -> list[str] | list[tuple[str, str]]:
         """The texts of a split, or its pairs of texts, in the order of its labels."""
         columns = [self.splits[split][column][:] for column in self.text_columns]
@@ -169,22 +184,22 @@ class TextData(LightningDataModule):
                 f"use one of these, or null for {longest}"
             )
         self.max_length = self.max_length or longest
-        options = {"tokenizer": tokenizer, "columns": self.text_columns, "max_length": self.max_length}
+        encoding = {"tokenizer": tokenizer, "columns": self.text_columns, "max_length": self.max_length}
         # A first call puts a tokenizer that others used before into the state that `datasets` finds in its cache.
-        kinds = _encode({column: ["a"] for column in self.text_columns}, **options, token_types=True)
-        options["token_types"] = any(map(any, kinds.get("token_type_ids", [])))  # all 0 is every encoder's default
+        kinds = _encode({column: ["a"] for column in self.text_columns}, **encoding, token_types=True)
+        encoding["token_types"] = any(map(any, kinds.get("token_type_ids", [])))  # all 0 is every encoder's default
         done: dict[int, TokenizedTexts] = {}
         for split, data in self.splits.items():
             if id(data) not in done:  # data.validation=test shares one split
-                done[id(data)] = self._tokenize_split(data, self.labels[split], options)
+                done[id(data)] = self._tokenize_split(data, self.labels[split], encoding)
             self._tokens[split] = done[id(data)]
         # Few lengths are few shapes, which fast kernels are made for; evaluation has few batches as it is.
         few = {"pad_to_multiple_of": self.pad_to_multiple_of, "max_length": self.max_length}
         self._tokens["train"] = replace(self._tokens["train"], **few)
 
-    def _tokenize_split(self, data: Dataset, labels: np.ndarray, options: dict) -> TokenizedTexts:
-        tokens = data.map(_encode, batched=True, fn_kwargs=options, remove_columns=data.column_names)
-        return TokenizedTexts.from_arrow(tokens.with_format("arrow")[:], labels, options["tokenizer"])
+    def _tokenize_split(self, data: Dataset, labels: np.ndarray, encoding: dict) -> TokenizedTexts:
+        tokens = data.map(_encode, batched=True, fn_kwargs=encoding, remove_columns=data.column_names)
+        return TokenizedTexts.from_arrow(tokens.with_format("arrow")[:], labels, encoding["tokenizer"])
 
     def tokens(self, split: str) -> TokenizedTexts:
         """The token ids and labels of a split."""
@@ -239,23 +254,30 @@ def _require_text(data: Dataset, columns: Sequence[str]) -> None:
     for name in columns:
         feature = data.features[name]
         if not isinstance(feature, Value) or "string" not in feature.dtype:
-            found = feature.dtype if isinstance(feature, Value) else type(feature).__name__.lower()
+            found = source.kind(feature)
             raise InputError(f"data.text_column={name} holds {found}, not text: name another column, or convert it")
 
 
 def _require_filled(data: Dataset, split: str, columns: Sequence[str]) -> None:
     """InputError where a cell is null or blank, with how many and the first one's row."""
+    where = source.called(split)
     if len(data) == 0:
-        raise InputError(f"the {split} split has no rows")
+        raise InputError(f"{where} has no rows: give texts and labels")
     table = data.with_format("arrow")[:]
     for name in columns:
         column = table[name]
         bad = pc.is_null(column)
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid as error:  # Parquet files are not checked when they are read
+                raise InputError(
+                    f"{where} has text in column {name!r} that is no UTF-8: write the file anew"
+                ) from error
             bad = pc.or_(bad, pc.equal(pc.utf8_trim_whitespace(pc.fill_null(column, "")), ""))
         rows = np.flatnonzero(bad.to_numpy(zero_copy_only=False) if isinstance(bad, pa.Array) else bad.to_numpy())
         if len(rows):
             raise InputError(
-                f"the {split} split has {len(rows)} empty or null cells in column {name!r}, "
+                f"{where} has {len(rows)} empty or null cells in column {name!r}, "
                 f"the first in row {rows[0] + 1}: fill them or leave those rows out"
             )

@@ -15,7 +15,7 @@ from frostline.errors import InputError
 from frostline.freeze.policy import Policy, fingerprint
 from frostline.freeze.schedule import Auto, Moment, Schedule, Seen, at_depth
 from frostline.freeze.table import freeze_table, markdown, part_rows
-from frostline.model.anatomy import Anatomy, parameter_counts
+from frostline.model.anatomy import POOLER, Anatomy, parameter_counts
 
 log = logging.getLogger(__name__)
 
@@ -170,8 +170,9 @@ def moment(trainer: pl.Trainer) -> Moment:
 def gradient_norms(network: PreTrainedModel, anatomy: Anatomy) -> list[float]:
     """The norm of each layer's gradients, bottom up; 0 for a frozen one."""
     norms = []
-    for layer in network.get_submodule(anatomy.layers):
-        gradients = [parameter.grad for parameter in layer.parameters() if parameter.grad is not None]
+    for layer in anatomy.layers:
+        parameters = network.get_submodule(layer).parameters()
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         norms.append(torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros(()))
     return torch.stack([norm.to(norms[-1].device, torch.float64) for norm in norms]).tolist()
 
@@ -192,7 +193,8 @@ def apply(policy: Policy, network: PreTrainedModel, anatomy: Anatomy) -> dict[st
 def set_modes(network: PreTrainedModel, anatomy: Anatomy, trunk_dropout: bool = False) -> None:
     """Train mode for modules with something to train, eval mode for frozen ones.
 
-    A module without parameters (a dropout) goes with the nearest module around it that has some, within its part.
+    A module without parameters (a dropout) goes with the nearest module around it that has some, within its part; in
+    a part without any it may serve all others (as XLNet's one dropout does), so it trains where they all do.
     """
     if trunk_dropout:
         network.train()
@@ -208,14 +210,17 @@ def set_modes(network: PreTrainedModel, anatomy: Anatomy, trunk_dropout: bool = 
         if flags:
             own[name] = any(flags)
         elif anatomy.spans_parts(around):
-            own[name] = parts.get(anatomy.group(name), False)
+            own[name] = parts.get(anatomy.group(name), all(parts.values()))
         else:
             own[name] = own[around]
         module.training = own[name]
 
 
 def check_gradients(network: PreTrainedModel, anatomy: Anatomy) -> None:
-    """After a backward pass: no frozen parameter has a gradient, every trainable part has one."""
+    """After a backward pass: no frozen parameter has a gradient, every trainable part but a pooler has one.
+
+    Some encoders carry a pooler that their classification head does not read, such as BigBird's.
+    """
     leaked = [name for name, p in network.named_parameters() if not p.requires_grad and p.grad is not None]
     if leaked:
         raise InputError(f"{len(leaked)} frozen parameters have a gradient, such as {leaked[0]}: they would be trained")
@@ -226,7 +231,7 @@ def check_gradients(network: PreTrainedModel, anatomy: Anatomy) -> None:
             missing.setdefault(anatomy.group(name), []).append(name)
         elif parameter.requires_grad:
             alive.add(anatomy.group(name))
-    dead = [group for group in missing if group not in alive]
+    dead = [group for group in missing if group not in alive | {POOLER}]
     if dead:
         raise InputError(
             f"{', '.join(dead)} should train but got no gradient in the first step "

@@ -7,9 +7,9 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from frostline import options
 from frostline.errors import InputError
 from frostline.freeze.policy import Policy, compiled
-from frostline.freeze.schedule import is_number
 from frostline.model.anatomy import HEAD, Anatomy
 
 TARGETS = {"all-linear": "", "attention": r"att"}
@@ -30,18 +30,15 @@ class Lora(Policy):
     name = "lora"
 
     def __post_init__(self) -> None:
-        if type(self.r) is not int or self.r < 1:
-            raise InputError(f"freeze.r={self.r}: use a whole number of 1 or more, such as 8")
-        if not (is_number(self.alpha) and 0 < self.alpha < float("inf")):
-            raise InputError(f"freeze.alpha={self.alpha}: use a number above 0, such as 16")
-        if not (is_number(self.dropout) and 0 <= self.dropout < 1):
-            raise InputError(f"freeze.dropout={self.dropout}: use a number from 0 up to but not 1")
+        options.check(vars(self), "freeze")
         if isinstance(self.targets, str) and self.targets not in TARGETS:
             raise InputError(
                 f"freeze.targets={self.targets}: use one of {', '.join(TARGETS)}, or a list of regular expressions"
             )
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        anatomy.require_head(self.name)
+        anatomy.require_layers(self.name)
         return {name: "lora_" in name or anatomy.group(name) == HEAD for name in anatomy.parameters}
 
     @property

@@ -60,6 +60,7 @@ class Head(Policy):
     name = "head"
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        anatomy.require_head(self.name)
         return {parameter: anatomy.group(parameter) == HEAD for parameter in anatomy.parameters}
 
 
@@ -70,6 +71,7 @@ class Embeddings(Policy):
     name = "embeddings"
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        anatomy.require_layers(self.name)
         return {parameter: anatomy.group(parameter) != EMBEDDINGS for parameter in anatomy.parameters}
 
 
@@ -84,6 +86,7 @@ class Top(Policy):
         return f"top{self.n}"
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        anatomy.require_layers(self.name, each=True)
         layers = anatomy.layer_count
         if isinstance(self.n, bool) or not isinstance(self.n, int) or not 0 <= self.n <= layers:
             raise InputError(f"freeze.n={self.n}, but {anatomy.model_name} has {layers} layers: use 0 to {layers}")
@@ -135,6 +138,7 @@ class Norms(Policy):
 
 def _with_head(anatomy: Anatomy, chosen: set[str], name: str, what: str) -> dict[str, bool]:
     """`chosen` and the head train; InputError where nothing is chosen outside the head."""
+    anatomy.require_head(name)
     trains = {p: p in chosen or anatomy.group(p) == HEAD for p in anatomy.parameters}
     if all(anatomy.group(p) == HEAD for p, trainable in trains.items() if trainable):
         raise InputError(f"freeze={name}: {anatomy.model_name} has no {what} outside its head: use freeze=head or top1")

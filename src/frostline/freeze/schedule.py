@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from frostline import options
 from frostline.errors import InputError
 from frostline.freeze.policy import Head, Nothing, Policy, Top
 from frostline.model.anatomy import EMBEDDINGS, Anatomy
@@ -68,8 +69,8 @@ class Schedule(Policy):
         """How deep the training reaches at a moment: 0 (the head) to `layers` + 1 (everything)."""
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
-        for depth in range(anatomy.layer_count + 1):
-            at_depth(depth, anatomy.layer_count).trains(anatomy)  # InputError at once where layers cannot be told apart
+        anatomy.require_head(self.name)
+        anatomy.require_layers(self.name, each=True)
         return Nothing().trains(anatomy)
 
     @property
@@ -99,10 +100,7 @@ class Gradual(Schedule):
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise InputError(f"freeze.unit={self.unit}: use one of {', '.join(UNITS)}")
-        if self.every is not None and not (is_number(self.every) and 0 < self.every < float("inf")):
-            raise InputError(
-                f"freeze.every={self.every}: use a number of {self.unit} above 0, or null to spread the layers evenly"
-            )
+        options.check(vars(self), "freeze")
 
     def depth(self, moment: Moment, layers: int) -> int:
         interval = moment.steps / (layers + 2)
@@ -123,8 +121,7 @@ class Progressive(Schedule):
     name = "progressive"
 
     def __post_init__(self) -> None:
-        if not (is_number(self.start) and 0 <= self.start < 1):
-            raise InputError(f"freeze.start={self.start}: use a share of the training, from 0 up to but not 1")
+        options.check(vars(self), "freeze")
 
     def depth(self, moment: Moment, layers: int) -> int:
         frozen = sum(moment.step >= round(end * moment.steps) for end in self._ends(layers))
@@ -153,10 +150,7 @@ class Auto(Schedule):
     name = "auto"
 
     def __post_init__(self) -> None:
-        if not (is_number(self.percentile) and 0 < self.percentile <= 100):
-            raise InputError(f"freeze.percentile={self.percentile}: use a number above 0 and up to 100")
-        if type(self.checks) is not int or self.checks < 1:
-            raise InputError(f"freeze.checks={self.checks}: use a whole number of checks an epoch, 1 or more")
+        options.check(vars(self), "freeze")
 
     def depth(self, moment: Moment, layers: int) -> int:
         """Where it begins; from then on `Seen.depth` counts."""
@@ -184,11 +178,6 @@ class Auto(Schedule):
         while settled < len(changes) - 1 and changes[settled] <= limit:
             settled += 1
         return depth if settled == 0 else layers - first - settled
-
-
-def is_number(value: object) -> bool:
-    """Whether an option holds a number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -36,8 +36,8 @@ def quality(labels: int, prefix: str) -> MetricCollection:
 class Classifier(LightningModule):
     """Trains `network`, a `transformers` sequence classifier, with cross-entropy.
 
-    Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). Where `kept`
-    stands for `input_ids`, `rest` makes logits of it and the mask: the part of `network` that trains. `parts` are the
+    Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). Where they have
+    `kept`, `rest` makes logits of it, the mask and maybe the ids: the part of `network` that trains. `parts` are the
     network's, for a rate of their own; without them all parameters have one. After testing,
     `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order, and `test_confusion` (labels,
     labels) has a row for each true label.
@@ -47,7 +47,7 @@ class Classifier(LightningModule):
         self,
         network: PreTrainedModel,
         optimizer: LinearDecayAdamW,
-        rest: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+        rest: Callable[..., torch.Tensor] | None = None,
         parts: Sequence[Part] | None = None,
     ) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Classifier(LightningModule):
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Logits of shape (batch, labels), in fp32."""
         if "kept" in batch:
-            return self.rest(batch["kept"].float(), batch["attention_mask"]).float()
+            return self.rest(batch["kept"].float(), **encoder_inputs(batch)).float()
         return self.network(**encoder_inputs(batch)).logits.float()
 
     # Training

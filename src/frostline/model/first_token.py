@@ -1,8 +1,9 @@
 """The last layer for the first token alone, where the head reads no other.
 
-BERT's pooler and the heads of RoBERTa, ELECTRA and DistilBERT read the last layer's first token. For it the layer needs
-the keys and values of all tokens, but one query, one attention output and one feed-forward. The result is the plain
-layer's to rounding; the encoder's output then has length 1. Other families keep their plain layer.
+BERT's pooler and the heads of RoBERTa (and XLM-RoBERTa, CamemBERT), ELECTRA and DistilBERT read the last layer's first
+token. For it the layer needs the keys and values of all tokens, but one query, one attention output and one
+feed-forward. The result is the plain layer's to rounding; the encoder's output then has length 1. Other families keep
+their plain layer.
 """
 
 from collections.abc import Callable
@@ -22,9 +23,9 @@ def shorten(network: PreTrainedModel, anatomy: Anatomy) -> bool:
     Parameters, modules and their names stay as they are, so weights are saved and loaded as before.
     """
     forward = FORWARDS.get(network.config.model_type)
-    if forward is None or getattr(network.config, "is_decoder", False):
+    if forward is None or not anatomy.layers or getattr(network.config, "is_decoder", False):
         return False
-    last = network.get_submodule(f"{anatomy.layers}.{anatomy.layer_count - 1}")
+    last = network.get_submodule(anatomy.layers[-1])
     last.forward = MethodType(forward, last)
     return True
 
@@ -68,4 +69,7 @@ def _attend(
     return context.transpose(1, 2).flatten(2)
 
 
-FORWARDS: dict[str, Callable] = {"bert": _bert, "roberta": _bert, "electra": _bert, "distilbert": _distilbert}
+FORWARDS: dict[str, Callable] = {
+    **dict.fromkeys(("bert", "roberta", "xlm-roberta", "camembert", "electra"), _bert),
+    "distilbert": _distilbert,
+}

@@ -52,10 +52,11 @@ class Linear(nn.Linear):
     """A linear layer whose fp32 products on a CPU, forward and backward, are oneDNN's; elsewhere a plain one."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        plain = input.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+        plain = input.device.type != "cpu" or input.ndim < 2 or torch.is_autocast_enabled("cpu")
         if plain or not input.dtype == self.weight.dtype == torch.float32:
             return super().forward(input)
-        return _Linear.apply(input, self.weight, self.bias)
+        # Rows alone: for other shapes oneDNN gives a view, which a family's own code may not change in place.
+        return _Linear.apply(input.flatten(0, -2), self.weight, self.bias).unflatten(0, input.shape[:-1])
 
 
 class _Linear(torch.autograd.Function):
@@ -68,7 +69,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         input, weight = ctx.saved_tensors
         # Dense rows: oneDNN takes transposed matrices as they are, but on spread rows it is ten times slower.
-        grad_rows, input_rows = (x.flatten(0, -2).contiguous() for x in (grad, input))
+        grad_rows, input_rows = grad.contiguous(), input.contiguous()
         to_input = _product(grad, weight.t()) if ctx.needs_input_grad[0] else None
         to_weight = _product(grad_rows.t(), input_rows.t()) if ctx.needs_input_grad[1] else None
         return to_input, to_weight, grad_rows.sum(0) if ctx.needs_input_grad[2] else None

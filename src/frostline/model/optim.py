@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from frostline.errors import InputError
+from frostline import options
 from frostline.model.anatomy import Anatomy
 
 
@@ -45,20 +45,7 @@ class LinearDecayAdamW:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        for option in ("lr", "weight_decay", "warmup", "layer_decay"):
-            value = getattr(self, option)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise InputError(f"optimizer.{option}={value}: use a number")
-        if not 0 < self.lr < float("inf"):
-            raise InputError(f"optimizer.lr={self.lr}: use a number above 0, such as 2e-5")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise InputError(f"optimizer.weight_decay={self.weight_decay}: use 0 or more, such as 0.01")
-        if not 0 <= self.warmup < 1:
-            raise InputError(f"optimizer.warmup={self.warmup}: use a share of the steps, from 0 up to but not 1")
-        if not 0 < self.layer_decay <= 1:
-            raise InputError(
-                f"optimizer.layer_decay={self.layer_decay}: use a number above 0 and up to 1, such as 0.9 (1: one rate)"
-            )
+        options.check(vars(self), "optimizer")
 
     def optimizer(self, parts: Iterable[Part]) -> AdamW:
         """The optimizer over the trainable parameters of `parts`, in fused kernels where the device has them."""

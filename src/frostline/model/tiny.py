@@ -15,6 +15,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from frostline import options
 from frostline.errors import InputError
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -33,6 +34,11 @@ class Tiny:
     max_length: int = 128
     dropout: float | None = None  # null: the family's own
     describe: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name_or_path not in FAMILIES:
+            raise InputError(f"model.name_or_path={self.name_or_path}: tiny makes one of {', '.join(FAMILIES)}")
+        options.check(vars(self), "model")
 
     def tokenizer(self, texts: Sequence) -> PreTrainedTokenizerBase:
         """A WordPiece tokenizer for `texts`, strings or pairs of strings: their characters and most frequent words.
@@ -63,8 +69,6 @@ class Tiny:
 
     def network(self, labels: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         """The encoder with a classification head for `labels`."""
-        if self.name_or_path not in FAMILIES:
-            raise InputError(f"model.name_or_path={self.name_or_path}: tiny makes one of {', '.join(FAMILIES)}")
         config = AutoConfig.for_model(
             self.name_or_path,
             **self._sizes(),

@@ -1,5 +1,6 @@
 """A sweep's cells as Hydra will compose them: what varies, what each is called, and its configuration."""
 
+import os
 from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -8,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from frostline import secrets
 from frostline.errors import InputError
 
 
@@ -56,10 +58,50 @@ def cells(config: DictConfig) -> dict[Path, DictConfig]:
     return found
 
 
+def hide_secrets(config: DictConfig) -> None:
+    """Hand secrets to the cells through the environment: Hydra and its launchers write overrides into files.
+
+    To be called before the sweeper gets the configuration. InputError for a sweep over a secret.
+    """
+    hidden: dict[int, str] = {}
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    for place, override in enumerate(parser.parse_overrides(_given(config))):
+        if override.value_type is None or override.is_delete() or not secrets.is_secret(override.key_or_group):
+            continue
+        if override.is_sweep_override():
+            raise InputError(f"{override.key_or_group} is a secret, and a sweep over it would write it: give one value")
+        variable = f"FROSTLINE_SECRET_{place}"
+        os.environ[variable] = str(override.value())
+        hidden[place] = f"{override.get_key_element()}=${{oc.env:{variable}}}"
+    secrets.learn(OmegaConf.to_container(config, resolve=False))
+    plain = OmegaConf.to_container(config, resolve=False)
+    shown = secrets.redacted(plain)
+    shown["hydra"]["overrides"]["task"] = [
+        hidden.get(place, given) for place, given in enumerate(plain["hydra"]["overrides"]["task"])
+    ]
+    with read_write(config.hydra), open_dict(config):
+        for key in [key for key in plain if shown[key] != plain[key]]:
+            config[key] = shown[key]
+
+
+def require_inside(sweep: Path, folder: Path) -> None:
+    """InputError for a cell's folder that is not in its sweep's: `hydra.sweep.subdir` may name any."""
+    if sweep.resolve() not in folder.resolve().parents:
+        raise InputError(
+            f"hydra.sweep.subdir puts a cell into {folder}, outside of the sweep's folder {sweep}: "
+            "give a name without .., or leave it out"
+        )
+
+
+def _given(config: DictConfig) -> list[str]:
+    """The command line's overrides as they were given, what they refer to not looked up."""
+    return OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+
+
 def _overrides(config: DictConfig) -> list[Override]:
     """As Hydra's sweeper has them: the command line takes the place of the sweeper's own parameters."""
     params = OmegaConf.to_container(config.hydra.sweeper, resolve=True).get("params") or {}
-    given = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
+    given = [f"{key}={value}" for key, value in params.items()] + _given(config)
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     return list({override.get_key_element(): override for override in parser.parse_overrides(given)}.values())
 

@@ -13,9 +13,11 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from frostline import options
 from frostline.cell import STOPPED
 from frostline.errors import InputError, one_line
 from frostline.faults import slip
+from frostline.folders import require_writable, usable
 from frostline.report import assemble as report
 from frostline.sweep import compose, ledger, presets
 from frostline.sweep.identity import identify, settings
@@ -35,26 +37,35 @@ class SweepHooks(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.run.dir)
-        with _refusing():
+        with _refusing(), usable(folder, "hydra.run.dir"):
+            options.check(config.sweep, "sweep")
             ledger.require_same(folder, identify(config), "hydra.run.dir")
             if config.sweep.dry_run:
                 _dry_run({folder: config})
+            require_writable(folder, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
-        with _refusing():
+        with _refusing(), usable(sweep, "hydra.sweep.dir"):
             presets.require(config.hydra.runtime.choices)
+            compose.hide_secrets(config)
+            options.check(config.sweep, "sweep")
+            for part in ("launcher", "sweeper"):
+                options.check(OmegaConf.to_container(config.hydra[part], resolve=True), f"hydra.{part}")
+            compose.require_inside(sweep, sweep / OmegaConf.to_container(config.hydra.sweep)["subdir"])
             swept = list(compose.axes(config)[0])
             _require_same_sweep(sweep, config, swept)
             compose.prepare(config)
             cells = compose.cells(config) if compose.is_basic(config) else {}
             for folder, cell in cells.items():
+                compose.require_inside(sweep, folder)
                 ledger.require_same(folder, identify(cell), "hydra.sweep.dir")
             if config.sweep.dry_run and compose.plans_itself(config):
                 return
             if config.sweep.dry_run:
                 _dry_run(cells)
             self.cells = list(cells)
+            require_writable(sweep, "hydra.sweep.dir")
             _begin(sweep, config, swept)
             watch(config)
 

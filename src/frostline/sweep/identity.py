@@ -9,6 +9,8 @@ from typing import Any
 import xxhash
 from omegaconf import DictConfig, OmegaConf
 
+from frostline.secrets import is_secret
+
 # Where results go, what is kept and what is shown: none of it changes a result.
 NOT_DECIDING = (
     "hydra", "sweep", "logger", "callbacks.progress_bar", "print_parameters", "keep_checkpoints", "model.describe",
@@ -26,7 +28,11 @@ def settings(cfg: DictConfig) -> dict[str, Any]:
     for key in NOT_DECIDING:
         _remove(plain, key.split("."))
     found = _flat(OmegaConf.to_container(OmegaConf.create(plain), resolve=True))
-    return {key: _by_content(value) if key.startswith(PATHS) else value for key, value in found.items()}
+    return {
+        key: _by_content(value) if key.startswith(PATHS) else value
+        for key, value in found.items()
+        if not is_secret(key)
+    }
 
 
 def identify(cfg: DictConfig) -> str:
@@ -52,22 +58,26 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _by_content(value: object) -> object:
-    """A local file or folder as a hash of what it holds; anything else (a hub id, null) as it is."""
+    """A local file or folder as a hash of the files in it; anything else (a hub id, null) as it is.
+
+    What lies deeper in a folder, such as the results of runs, is neither data nor a model's.
+    """
     path = Path(value).expanduser() if isinstance(value, str) and value else None
-    if path is None or not path.exists():
+    try:
+        return value if path is None or not path.exists() else _hash(path)
+    except OSError:  # what cannot be read is told where it is read
         return value
-    files = sorted(_visible(path)) if path.is_dir() else [path]
+
+
+def _hash(path: Path) -> str:
+    inside = path.iterdir() if path.is_dir() else [path]
+    files = sorted(file for file in inside if file.is_file() and not file.name.startswith("."))
     digest = xxhash.xxh3_128()
     for file in files:
         facts = file.stat()
         name = file.relative_to(path).as_posix()
         digest.update(f"{name} {_content_hash(file, facts.st_size, facts.st_mtime_ns)}\n".encode())
     return f"content {digest.hexdigest()}"
-
-
-def _visible(folder: Path) -> list[Path]:
-    found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
-    return [folder / file for file in found if not any(part.startswith(".") for part in file.parts)]
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from frostline.errors import InputError
+from frostline.secrets import redacted
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ def write(file: Path, text: str) -> None:
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file in one step."""
-    write(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write a JSON file in one step, without secrets."""
+    write(file, json.dumps(redacted(content), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(file: Path) -> dict[str, Any] | None:

@@ -6,17 +6,18 @@ from hashlib import sha256
 from omegaconf import OmegaConf
 
 LONGEST_BYTES = 120
+DIGEST = 8  # hexadecimal digits
 
 
 def cell_name(overrides: str) -> str:
     """`data=ag_news,freeze=top2` as it is; what no folder should be called is replaced and a short hash added."""
-    safe = re.sub(r"[^A-Za-z0-9=,._+-]+", "-", overrides)
-    if safe == overrides and 0 < len(safe) <= LONGEST_BYTES and safe.strip("."):
-        return safe
     if not overrides:
         return "cell"
-    digest = sha256(overrides.encode()).hexdigest()[:8]
-    return f"{safe[: LONGEST_BYTES - 9]}-{digest}"
+    safe = re.sub(r"[^A-Za-z0-9=,._+-]+", "-", overrides).lstrip(".,-")  # no option of a command, nothing hidden
+    if safe == overrides and len(safe) <= LONGEST_BYTES:
+        return safe
+    digest = sha256(overrides.encode(errors="surrogatepass")).hexdigest()[:DIGEST]
+    return f"{safe[: LONGEST_BYTES - DIGEST - 1]}-{digest}".lstrip("-")
 
 
 def register() -> None:

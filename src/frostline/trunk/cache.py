@@ -217,8 +217,8 @@ def _alive(partial: Path) -> bool:
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
-def parse_size(text: str) -> int:
-    """`10GB`, `500 MB` or `1000` (bytes) → bytes; InputError for anything else."""
+def parse_size(text: str, option: str = "size") -> int:
+    """`10GB`, `500 MB` or `1000` (bytes) → bytes; InputError, which names `option`, for anything else."""
     number = text.strip().upper()
     unit = next((unit for unit in ("KB", "MB", "GB", "TB", "B") if number.endswith(unit)), "")
     try:
@@ -226,7 +226,9 @@ def parse_size(text: str) -> int:
         if not 0 <= size < float("inf"):
             raise ValueError
     except ValueError:
-        raise InputError(f"{text!r} is not a size: write a number with B, KB, MB, GB or TB, such as 10GB") from None
+        raise InputError(
+            f"{option}={text} is not a size: write a number with B, KB, MB, GB or TB, such as {option}=10GB"
+        ) from None
     return int(size)
 
 
@@ -251,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     store = Store(options.dir)
     try:
         if options.command == "prune":
-            removed = store.prune(parse_size(options.keep))
+            removed = store.prune(parse_size(options.keep, "--keep"))
             print(f"Removed {len(removed)} entries, {readable(sum(entry.plan.bytes for entry in removed))}.")
             return
     except InputError as error:

@@ -15,10 +15,10 @@ from transformers import PreTrainedModel
 
 from frostline.data.batches import SortedBatches, TokenizedTexts
 from frostline.errors import InputError, is_no_room
+from frostline.folders import require_writable, usable
 from frostline.freeze.policy import Policy
 from frostline.model import kernels
 from frostline.model.anatomy import EMBEDDINGS, Anatomy
-from frostline.model.inputs import encoder_inputs
 from frostline.trunk.cache import (
     DTYPES,
     Entry,
@@ -32,7 +32,8 @@ from frostline.trunk.cache import (
     readable,
 )
 from frostline.trunk.kept import KeptTexts
-from frostline.trunk.split import FEATURES, Boundary, NoTrunkError, Rest, boundary, boundary_of, shown, trunk_outputs
+from frostline.trunk.probe import find_cut
+from frostline.trunk.split import FEATURES, Boundary, NoTrunkError, boundary, boundary_of, shown, trunk_outputs
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,6 @@ FILL_TEXTS, FILL_TEXTS_ON_CPU = 256, 64  # of one length or nearly so
 FILL_TOKENS = 8192  # together: longer texts come in smaller batches
 SHARE_OF_FREE_DISK = 4  # the budget is a quarter of it
 TORCH_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
-TOLERANCE = 1e-4  # between the whole classifier's logits and those of trunk and rest, both in fp32
-PROBE_TEXTS = 4
 # What a config says of the head or of how the file was saved: it does not change the trunk's output.
 NOT_THE_TRUNKS = (
     "id2label", "label2id", "num_labels", "_name_or_path", "architectures", "dtype", "problem_type",
@@ -65,7 +64,7 @@ class Cache:
         if self.dtype not in DTYPES:
             raise InputError(f"trunk.dtype={self.dtype}: use one of {', '.join(DTYPES)}")
         if self.budget is not None:
-            parse_size(str(self.budget))
+            parse_size(str(self.budget), "trunk.budget")
 
     @cached_property
     def store(self) -> Store:
@@ -75,9 +74,10 @@ class Cache:
     def limit(self) -> int:
         """How many bytes a run may add."""
         if self.budget is not None:
-            return parse_size(str(self.budget))
+            return parse_size(str(self.budget), "trunk.budget")
         folder = self.store.folder.absolute()
-        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        with usable(folder, "trunk.dir"):
+            existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
         return shutil.disk_usage(existing).free // SHARE_OF_FREE_DISK
 
 
@@ -99,45 +99,19 @@ class Trunk:
     ) -> None:
         self.about = about
         self.network, self.anatomy, self.at, self.cache, self.device = network, anatomy, at, cache, device
-        self.rest = Rest(network, anatomy, at)
-        probe = sample[list(range(min(PROBE_TEXTS, len(sample))))]
-        self._probe = {name: tensor.to(network.device) for name, tensor in probe.items()}
-        wanted = {at, *(boundary_of(name, anatomy) for name in cache.also)} - {None}
-        self.boundaries = sorted(wanted, key=str)
-        self._given = self._tried()
-
-    def _tried(self) -> dict[Boundary, torch.Tensor]:
-        """What each boundary gets for a few texts, after a look at the logits that come of it."""
-        name = self.anatomy.model_name
-        modes = {module: module.training for module in self.network.modules()}
-        try:
-            self.network.eval()
-            with torch.no_grad():
-                whole = self.network(**encoder_inputs(self._probe)).logits
-                given = trunk_outputs(self.network, self.anatomy, self.boundaries, self._probe)
-                cut = self.rest(self._squeezed(given[self.at]), self._probe["attention_mask"])
-        except (RuntimeError, TypeError, AttributeError, ValueError, LookupError) as error:
-            raise NoTrunkError(f"{name} cannot be cut there ({' '.join(str(error).split())[:100]})") from error
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-        if whole.shape != cut.shape or not torch.allclose(whole, cut, rtol=0, atol=TOLERANCE):
-            raise NoTrunkError(f"{name}, cut there, gives other logits than whole")
-        return given
-
-    def _squeezed(self, given: torch.Tensor) -> torch.Tensor:
-        """(batch, 1, hidden), as a last layer for the first token alone gives it, → (batch, hidden)."""
-        one = given.ndim == 3 and given.shape[1] == 1 < self._probe["attention_mask"].shape[1]
-        return given[:, 0] if one else given
+        also = {boundary_of(name, anatomy) for name in cache.also} - {None}
+        self._cut = find_cut(network, anatomy, at, sorted(also, key=str), sample)
+        self.rest = self._cut.rest
+        self.boundaries = sorted(self._cut.given, key=str)
 
     def per_text(self, at: Boundary) -> bool:
         """Whether one vector a text is kept, not one a token."""
-        return self._squeezed(self._given[at]).ndim == 2
+        return self._cut.given[at].ndim == 2
 
     def plan(self, texts: TokenizedTexts, at: Boundary) -> Plan:
         """What an entry for these texts takes."""
         rows = len(texts) if self.per_text(at) else int(texts.offsets[-1])
-        return Plan(rows, self._given[at].shape[-1], self.cache.dtype, len(texts))
+        return Plan(rows, self._cut.given[at].shape[-1], self.cache.dtype, len(texts))
 
     @cached_property
     def _facts(self) -> dict[Boundary, dict[str, object]]:
@@ -149,6 +123,7 @@ class Trunk:
                 "config": config,
                 "boundary": at,
                 "per_text": self.per_text(at),
+                "reading": self._cut.habits.reading if at == FEATURES else None,
                 "dtype": self.cache.dtype,
                 "kernels": kernels.used(self.network),
             }
@@ -191,6 +166,7 @@ class Trunk:
     def outputs(self, texts: TokenizedTexts) -> KeptTexts:
         """The kept outputs for these texts, computed now where the cache does not have them."""
         keys, store = self.keys(texts), self.cache.store
+        require_writable(store.folder, "trunk.dir")
         entry = store.get(keys[self.at])
         if entry is None:
             with ExitStack() as locks:
@@ -206,7 +182,7 @@ class Trunk:
                 }
                 filled = self._filled(texts, missing)
                 entry = entry or filled[self.at]
-        return KeptTexts(texts, entry.values, self.per_text(self.at))
+        return KeptTexts(texts, entry.values, self.per_text(self.at), self._cut.habits.with_ids)
 
     def _filled(self, texts: TokenizedTexts, keys: dict[Boundary, str]) -> dict[Boundary, Entry]:
         try:
@@ -238,7 +214,7 @@ class Trunk:
             for positions in track(batches, description="Trunk", total=len(batches), transient=True):
                 rows, source, mask = texts.layout(positions)
                 batch = {name: tensor.to(self.device) for name, tensor in texts[positions].items()}
-                given = trunk_outputs(self.network, self.anatomy, list(fillings), batch)
+                given = trunk_outputs(self.network, self.anatomy, list(fillings), batch, self._cut.habits)
                 for at, filling in fillings.items():
                     values = self._rounded(given[at])
                     if self.per_text(at):

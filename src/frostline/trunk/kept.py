@@ -15,13 +15,14 @@ class KeptTexts(Dataset):
     """`values` of shape (tokens, hidden), a row for each token of `texts` in order, or (texts, hidden).
 
     Indexed with a list of positions it gives a batch: `kept` (batch, length, hidden) or (batch, hidden),
-    `attention_mask` (batch, length), `labels` and `index` (batch,). What stands behind a text's end is some other
-    token's row, which the mask hides.
+    `attention_mask` (batch, length), `labels` and `index` (batch,), and the token ids too `with_ids`. What stands
+    behind a text's end is some other token's row, which the mask hides.
     """
 
     texts: TokenizedTexts
     values: np.ndarray
     per_text: bool
+    with_ids: bool = False
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -38,8 +39,11 @@ class KeptTexts(Dataset):
 
     def __getitem__(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
         rows, source, mask = self.texts.layout(positions)
+        kept = torch.from_numpy(self.values[rows if self.per_text else source])
+        if self.with_ids:
+            return {**self.texts[positions], "kept": kept}
         return {
-            "kept": torch.from_numpy(self.values[rows if self.per_text else source]),
+            "kept": kept,
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
             "labels": torch.from_numpy(self.texts.labels[rows]),
             "index": torch.from_numpy(rows.astype(np.int64)),

@@ -5,14 +5,16 @@ Both halves are the classifier's own modules; nothing is copied, so training the
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import ModelOutput
 
-from frostline.model.anatomy import EMBEDDINGS, HEAD, Anatomy
+from frostline.model.anatomy import EMBEDDINGS, ENCODER, HEAD, Anatomy
 from frostline.model.inputs import encoder_inputs
 
 FEATURES = "features"  # the boundary behind the base model: one vector a text, which is what the head reads
@@ -29,6 +31,8 @@ def boundary(trains: dict[str, bool], anatomy: Anatomy) -> Boundary:
     training = {anatomy.group(name) for name, trainable in trains.items() if trainable}
     if training == {HEAD}:
         return FEATURES
+    if ENCODER in training:
+        raise NoTrunkError(f"the layers of {anatomy.model_name} are not known, so it is not cut inside")
     if EMBEDDINGS in training:
         raise NoTrunkError("the embeddings train, so no part's output stays the same")
     frozen = 0
@@ -36,15 +40,17 @@ def boundary(trains: dict[str, bool], anatomy: Anatomy) -> Boundary:
         frozen += 1
     if frozen == 0:
         raise NoTrunkError("layer 0 trains, and the embeddings alone are computed as fast as read")
+    if anatomy.shares_layers:
+        raise NoTrunkError(f"the layers of {anatomy.model_name} share their weights, so it is not cut between them")
     return frozen
 
 
 def boundary_of(name: str, anatomy: Anatomy) -> Boundary | None:
     """The boundary of a policy by its name (`head`, `top2`); None where the name does not tell."""
     if name == "head":
-        return FEATURES
+        return FEATURES if anatomy.base else None
     top = re.fullmatch(r"top(\d+)", name)
-    layer = anatomy.layer_count - int(top[1]) if top else 0
+    layer = anatomy.layer_count - int(top[1]) if top and not anatomy.shares_layers else 0
     return layer if layer > 0 else None
 
 
@@ -53,108 +59,181 @@ def shown(at: Boundary) -> str:
     return "the whole encoder" if at == FEATURES else f"embeddings and {at} layer{'s' if at > 1 else ''}"
 
 
+# What a head may read of the base model's output: (output, mask) → (batch, hidden).
+READINGS: dict[str, Callable[[ModelOutput, torch.Tensor], torch.Tensor]] = {
+    "pooler": lambda output, mask: output.pooler_output,
+    "first": lambda output, mask: output.last_hidden_state[:, 0],
+    "last": lambda output, mask: output.last_hidden_state[torch.arange(len(mask), device=mask.device), _last(mask)],
+    "mean": lambda output, mask: (output.last_hidden_state * mask[..., None]).sum(1) / mask.sum(1, keepdim=True),
+}
+
+
+def _last(mask: torch.Tensor) -> torch.Tensor:
+    """The place of each text's last token."""
+    return (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(1)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a family's modules hand on what they compute, as `probe.py` finds it out; the defaults are BERT's."""
+
+    reading: str | None = None  # one of READINGS; None: "pooler", or "first" where there is none
+    returns: int = 0  # how many outputs a layer gives as a tuple; 0: a tensor alone
+    texts_second: bool = False  # a layer's output is (length, texts, hidden), as XLNet's
+    # The code around the layers wants to see the token ids: it runs as it is, embeddings included.
+    with_ids: bool = False
+
+
+BERTS = Habits()
+Hook = Callable[[nn.Module, tuple, object], None]  # as register_forward_hook takes them
+
+
 class _ReachedError(Exception):
     """Ends a trunk's forward pass where its last boundary is."""
 
 
-@torch.no_grad()
 def trunk_outputs(
-    network: PreTrainedModel, anatomy: Anatomy, boundaries: Sequence[Boundary], batch: dict[str, torch.Tensor]
+    network: PreTrainedModel,
+    anatomy: Anatomy,
+    boundaries: Sequence[Boundary],
+    batch: dict[str, torch.Tensor],
+    habits: Habits = BERTS,
 ) -> dict[Boundary, torch.Tensor]:
     """What each boundary gets for a batch, from one forward pass in eval mode.
 
     (batch, length, hidden) before a layer; (batch, hidden) for FEATURES.
     """
     found: dict[Boundary, torch.Tensor] = {}
-    layers = network.get_submodule(anatomy.layers)
-    base = network.get_submodule(anatomy.base)
-    inner = [b for b in boundaries if b != FEATURES and b < len(layers)]
+    mask = batch["attention_mask"]
+    inner = [b for b in boundaries if b != FEATURES]
     stop = max(inner) if len(inner) == len(boundaries) else None
 
-    def catch(at: int):
-        def hook(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            found[at] = args[0] if args else kwargs["hidden_states"]
+    def catch(at: int) -> Hook:
+        def hook(module: nn.Module, args: tuple, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+            hidden = output[0] if isinstance(output, tuple) else output
+            hidden = hidden.transpose(0, 1) if habits.texts_second else hidden
+            found[at] = hidden[:, : mask.shape[1]]  # some families pad on the right to their attention's window
             if at == stop:
                 raise _ReachedError
 
         return hook
 
-    def catch_last(module: nn.Module, args: tuple, output: torch.Tensor) -> None:
-        found[len(layers)] = output
+    def read(module: nn.Module, args: tuple, output: ModelOutput) -> None:
+        default = "first" if getattr(output, "pooler_output", None) is None else "pooler"
+        found[FEATURES] = READINGS[habits.reading or default](output, mask)
+        raise _ReachedError
 
-    handles = [layers[b].register_forward_pre_hook(catch(b), with_kwargs=True) for b in inner]
-    if len(layers) in boundaries:
-        handles.append(layers[-1].register_forward_hook(catch_last))
+    hooks = {anatomy.layers[b - 1]: catch(b) for b in inner}
+    run_hooked(network, batch, {**hooks, anatomy.base: read} if FEATURES in boundaries else hooks)
+    return found
+
+
+def base_output(network: PreTrainedModel, anatomy: Anatomy, batch: dict[str, torch.Tensor]) -> ModelOutput:
+    """What the base model hands to the head, which may ask it for more than a plain call does, as Longformer's."""
+    found = []
+
+    def keep(module: nn.Module, args: tuple, output: ModelOutput) -> None:
+        found.append(output)
+        raise _ReachedError
+
+    run_hooked(network, batch, {anatomy.base: keep})
+    return found[0]
+
+
+@torch.no_grad()
+def run_hooked(network: PreTrainedModel, batch: dict[str, torch.Tensor], hooks: dict[str, Hook]) -> torch.Tensor | None:
+    """The logits of a forward pass in eval mode, with a hook on each named module's output; None if one ends it."""
+    handles = [network.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
     modes = {module: module.training for module in network.modules()}
     try:
         network.eval()
-        output = base(**encoder_inputs(batch))
-        if FEATURES in boundaries:
-            found[FEATURES] = _features(output)
+        return network(**encoder_inputs(batch)).logits
     except _ReachedError:
-        pass
+        return None
     finally:
         for handle in handles:
             handle.remove()
         for module, mode in modes.items():
             module.training = mode
-    return found
-
-
-def _features(output: BaseModelOutputWithPooling) -> torch.Tensor:
-    pooled = getattr(output, "pooler_output", None)
-    return output.last_hidden_state[:, 0] if pooled is None else pooled
 
 
 class Rest:
     """What is behind a boundary: kept trunk outputs → logits, through the classifier's own modules and code.
 
-    A shallow copy of the classifier in which the modules before the boundary are stand-ins. Not a module itself, so
-    that holding one does not register the parameters twice.
+    A shallow copy of the classifier in which each frozen layer, or the base model, gives what was kept and computes
+    nothing. The modules before the layers are left out where the family's habits allow. Not a module itself, so that
+    holding one does not register the parameters twice.
     """
 
-    def __init__(self, network: PreTrainedModel, anatomy: Anatomy, at: Boundary) -> None:
-        self.at = at
+    def __init__(self, network: PreTrainedModel, anatomy: Anatomy, at: Boundary, habits: Habits = BERTS) -> None:
+        self.at, self.habits = at, habits
+        self._kept: torch.Tensor | None = None
         self._network = _shallow(network)
         if at == FEATURES:
-            self._network._modules[anatomy.base] = _GivenFeatures(hasattr(network.base_model, "pooler"))
-            return
-        base = _shallow(network.get_submodule(anatomy.base))
-        self._network._modules[anatomy.base] = base
-        inner = anatomy.layers.removeprefix(f"{anatomy.base}.")
-        before = list(base._modules)[: list(base._modules).index(inner.split(".")[0])]
-        for i, name in enumerate(before):
-            base._modules[name] = nn.Identity() if i else _GivenHidden()
-        _cut_layers(base, inner, at)
+            _own(self._network, anatomy.base).forward = self._as_output
+        for layer in [] if at == FEATURES else anatomy.layers[:at]:
+            _own(self._network, layer).forward = self._as_layer
+        if at != FEATURES and not habits.with_ids:
+            base = _own(self._network, anatomy.base)
+            holder = anatomy.layers[0].removeprefix(f"{anatomy.base}.").split(".")[0]
+            for i, name in enumerate(list(base._modules)[: list(base._modules).index(holder)]):
+                base._modules[name] = nn.Identity() if i else _GivenEmbeddings()
+        self._twins = [module for module in self._network.modules() if "original" in module.__dict__]
 
-    def __call__(self, kept: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """(batch, length, hidden), or (batch, hidden) where one vector a text is kept → logits (batch, labels)."""
-        if self.at == FEATURES:
-            return self._network(inputs_embeds=kept).logits
+    def __call__(
+        self,
+        kept: torch.Tensor,
+        attention_mask: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(batch, length, hidden), or (batch, hidden) where one vector a text is kept → logits (batch, labels).
+
+        `input_ids` and `token_type_ids` are for families that want to see them.
+        """
+        self._kept = kept
+        for twin in self._twins:
+            twin.__dict__["training"] = twin.original.training
+        try:
+            return self._network(**self._inputs(kept, attention_mask, input_ids, token_type_ids)).logits
+        finally:
+            self._kept = None
+
+    def _inputs(
+        self, kept: torch.Tensor, mask: torch.Tensor, ids: torch.Tensor | None, types: torch.Tensor | None
+    ) -> dict[str, torch.Tensor]:
+        if self.at == FEATURES:  # some heads count tokens: there is one
+            return {"input_ids": mask.new_zeros(len(kept), 1)}
+        if self.habits.with_ids:
+            return encoder_inputs({"input_ids": ids, "attention_mask": mask, "token_type_ids": types})
         if kept.ndim == 2:
-            return self._network(inputs_embeds=kept[:, None]).logits
-        return self._network(inputs_embeds=kept, attention_mask=attention_mask).logits
+            return {"inputs_embeds": kept[:, None]}
+        return {"inputs_embeds": kept, "attention_mask": mask}
+
+    def _as_layer(self, *args: torch.Tensor, **named: torch.Tensor) -> torch.Tensor | tuple:
+        """What a frozen layer gives: the kept hidden states, in the form in which the family's layers give them."""
+        kept = self._kept[:, None] if self._kept.ndim == 2 else self._kept
+        length = (args[0] if args else named["hidden_states"]).shape[0 if self.habits.texts_second else 1]
+        if length > kept.shape[1]:  # padded by the family's own code; the mask hides it
+            kept = nn.functional.pad(kept, (0, 0, 0, length - kept.shape[1]))
+        kept = kept.transpose(0, 1) if self.habits.texts_second else kept
+        return (kept, *[None] * (self.habits.returns - 1)) if self.habits.returns else kept
+
+    def _as_output(self, *_: object, **__: object) -> "_Output":
+        """What the base model gives: one vector a text, wherever the head looks for it."""
+        return _Output(last_hidden_state=self._kept[:, None], pooler_output=self._kept)
 
 
-def _shallow(module: nn.Module) -> nn.Module:
-    """The same module with a list of children of its own, which can then be exchanged."""
-    twin = copy.copy(module)
-    twin._modules = dict(module._modules)
-    return twin
+class _Output(BaseModelOutputWithPooling):
+    """A base model's output, whatever the family's is called: what was not kept is None."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
 
 
-def _cut_layers(base: nn.Module, path: str, at: int) -> None:
-    """Leave the layers from `at` on, in a chain of shallow copies down to the list."""
-    *holders, name = path.split(".")
-    module = base
-    for holder in holders:
-        module._modules[holder] = _shallow(module._modules[holder])
-        module = module._modules[holder]
-    module._modules[name] = nn.ModuleList(list(module._modules[name])[at:])
-
-
-class _GivenHidden(nn.Module):
-    """Stands where the embeddings were: hands on the kept hidden states, which come in as `inputs_embeds`."""
+class _GivenEmbeddings(nn.Module):
+    """Stands where the embeddings were: hands on what comes in their place."""
 
     def forward(
         self, *args: torch.Tensor | None, inputs_embeds: torch.Tensor | None = None, **_: object
@@ -162,13 +241,19 @@ class _GivenHidden(nn.Module):
         return args[1] if inputs_embeds is None else inputs_embeds
 
 
-class _GivenFeatures(nn.Module):
-    """Stands where the base model was: hands on one vector a text, where the head looks for it."""
+def _shallow(module: nn.Module) -> nn.Module:
+    """The same module with attributes and a list of children of its own, which can then be exchanged."""
+    twin = copy.copy(module)
+    twin._modules = dict(module._modules)
+    twin.__dict__["original"] = module  # past nn.Module's own bookkeeping: it is no child
+    return twin
 
-    def __init__(self, has_pooler: bool) -> None:
-        super().__init__()
-        self.has_pooler = has_pooler
 
-    def forward(self, *_: object, inputs_embeds: torch.Tensor, **__: object) -> BaseModelOutputWithPooling:
-        pooled = inputs_embeds if self.has_pooler else None
-        return BaseModelOutputWithPooling(last_hidden_state=inputs_embeds[:, None], pooler_output=pooled)
+def _own(root: nn.Module, path: str) -> nn.Module:
+    """A shallow copy of the module at `path` in its place below `root`, itself one, with copies all the way down."""
+    module = root
+    for name in path.split("."):
+        if "original" not in module._modules[name].__dict__:
+            module._modules[name] = _shallow(module._modules[name])
+        module = module._modules[name]
+    return module

@@ -6,13 +6,13 @@ from conftest import ROOT
 from frostline.errors import InputError
 from frostline.freeze import catalogue
 
-PAGE = ROOT / "docs" / "policies.md"
+PAGE = ROOT / "README.md"
 
 
 def test_the_page_has_the_table_of_today():
     page = PAGE.read_text()
     assert catalogue.updated(page, catalogue.table(ROOT / "conf" / "freeze")) == page, (
-        "run python -m frostline.freeze.catalogue docs/policies.md"
+        "run python -m frostline.freeze.catalogue README.md"
     )
 
 

@@ -43,7 +43,7 @@ def test_adapters_and_head_train_and_merge_without_a_trace(family, tiny_network,
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
     moved = network(**padded_batch).logits
-    assert not torch.allclose(moved, plain, atol=1e-3)
+    assert not torch.allclose(moved, plain, atol=1e-5)
     policy.finish(network)
     assert sorted(network.state_dict()) == sorted(names)
     torch.testing.assert_close(network(**padded_batch).logits, moved, rtol=0, atol=1e-5)
@@ -106,9 +106,9 @@ def test_a_run_leaves_merged_weights_that_need_no_peft(train, tmp_path):
     counts = json.loads((tmp_path / "run" / "metrics.json").read_text())["parameters"]
     assert 0 < counts["trainable"] < counts["total"] / 4
     code = (
-        "import sys; sys.modules['peft'] = None\n"
-        "from frostline.predict import main\n"
-        f"sys.argv = ['predict.py', '{tmp_path}/run', 'It was good.']\nmain()"
+        "import runpy, sys; sys.modules['peft'] = None\n"
+        f"sys.argv = ['predict.py', '{tmp_path}/run', 'It was good.']\n"
+        "runpy.run_path('predict.py', run_name='__main__')"
     )
     alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert alone.returncode == 0, alone.stderr

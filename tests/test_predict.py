@@ -4,18 +4,20 @@ import re
 import shutil
 
 import pytest
+import torch
+from made_models import write_model
 
 from frostline.predict import Predictor
 
 
 @pytest.fixture
-def run(train, tmp_path):
+def run(tmp_path):
+    return write_model(tmp_path / "run")
+
+
+def test_the_label_the_logits_and_every_probability_are_printed(train, command):
     assert train("hydra.run.dir=run", "optimizer.lr=3e-3", "trainer.max_epochs=5").status == 0
-    return tmp_path / "run"
-
-
-def test_the_label_the_logits_and_every_probability_are_printed(run, command):
-    outcome = command("predict.py", run, "It's bad, I = sure", "Not bad at all")
+    outcome = command("predict.py", "run", "It's bad, I = sure", "Not bad at all")
     assert outcome.status == 0, outcome.err
     first, second = outcome.out.strip().split("\n\n")
     for block, text in ((first, "It's bad, I = sure"), (second, "Not bad at all")):
@@ -48,13 +50,26 @@ def test_a_text_longer_than_the_model_allows_is_cut(run):
     assert Predictor(run, "cpu").predict(["word " * 5000])[0].label in ("negative", "positive")
 
 
+def test_an_encoder_that_is_not_understood_predicts_all_the_same(run, monkeypatch):
+    text = "The movie was superb, and we said so."
+    expected = Predictor(run, "cpu").predict([text])[0]
+    network = Predictor(run, "cpu").network
+    monkeypatch.setattr(type(network), "base_model_prefix", "nowhere")
+    found = Predictor(run, "cpu").predict([text])[0]
+    assert found.logits == pytest.approx(expected.logits, abs=1e-5)
+
+
 def test_wrong_input_is_one_line(run, command, tmp_path):
     (tmp_path / "empty").mkdir()
+    shutil.copytree(run / "model", tmp_path / "pickled", ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save(Predictor(run, "cpu").network.state_dict(), tmp_path / "pickled" / "pytorch_model.bin")
     for arguments, message in [
         (("nowhere", "text"), "nowhere does not exist: give a run folder"),
         (("empty", "text"), "empty holds no model"),
-        ((tmp_path, "text"), f"name one of its runs, such as {run}"),
+        (("pickled", "text"), "no file named model.safetensors"),
         ((run, "  "), "text 1 is empty"),
+        ((run, "text", "--pair", ""), "--pair is empty"),
+        ((run,), "nothing to label: give texts in quotes, or --file FILE --out FILE, or - for standard input"),
         ((run, "text", "--device", "abacus"), "abacus"),
         ((run, "text", "--device", "cuda:99"), "cuda:99"),
     ]:

@@ -21,7 +21,7 @@ def tokenizer_for(family: str, texts: list[str] = WORDS) -> PreTrainedTokenizerB
     """A tokenizer with the habits of the family's own: what it pads with, on which side, and what its words are."""
     if family == "canine":
         return CanineTokenizer(model_max_length=64)
-    tokenizer = Tiny("tiny", family).tokenizer(texts)
+    tokenizer = Tiny("tiny", "distilbert" if family == "distilbert" else "bert").tokenizer(texts)
     tokenizer.model_max_length = 62
     if family == "xlnet":
         tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # in use, and saved
@@ -39,7 +39,7 @@ def saved(tmp_path: Path, small_reviews: Path):
 
     def save(family: str, name: str = "encoder", base: bool = False, **options: object) -> Path:
         tokenizer = tokenizer_for(family, (small_reviews / "train.csv").read_text().splitlines())
-        size = {} if family == "canine" else {"vocab_size": len(tokenizer)}
+        size = {} if family == "canine" else {"n_words" if family == "xlm" else "vocab_size": len(tokenizer)}
         if family in ("gpt2", "llama"):
             size["pad_token_id"] = None
         if family == "bart":

@@ -1,6 +1,7 @@
 """Schedules as pure rules: which depth at which step, and when gradients count as settled."""
 
 import pytest
+from families import encoder
 
 from frostline.errors import InputError
 from frostline.freeze.policy import Head, Nothing, Top
@@ -62,6 +63,12 @@ def test_what_may_ever_train_is_everything(tiny_network):
         assert set(schedule.trains(anatomy)) == set(anatomy.parameters)
 
 
+@pytest.mark.parametrize("schedule", [Gradual(), Progressive(), Auto()], ids=lambda schedule: schedule.name)
+def test_layers_that_share_their_weights_are_refused_at_once(schedule):
+    with pytest.raises(InputError, match=rf"freeze={schedule.name}: the 3 layers of tiny albert share the weights"):
+        schedule.trains(Anatomy.of(encoder("albert")))
+
+
 def test_an_epochs_last_step():
     assert Moment(3, 30, 10).epoch_end.step == 9
     assert Moment(20, 25, 10).epoch_end.step == 24
@@ -113,7 +120,7 @@ def test_percentiles_lie_between_the_values():
         (lambda: Gradual(every=0), "freeze.every=0: use a number above 0"),
         (lambda: Gradual(every="often"), "freeze.every=often: use a number"),
         (lambda: Gradual(unit="days"), "freeze.unit=days: use one of epochs, steps"),
-        (lambda: Progressive(start=1), "freeze.start=1: use a share of the steps"),
+        (lambda: Progressive(start=1), "freeze.start=1: use a share of the training"),
         (lambda: Progressive(start=None), "freeze.start=null: use a share"),
         (lambda: Auto(percentile=0), "freeze.percentile=0: use a number above 0, up to 100"),
         (lambda: Auto(checks=1.5), "freeze.checks=1.5: use a whole number"),

@@ -128,7 +128,6 @@ def load_model(cfg: DictConfig, data: TextData) -> tuple[PreTrainedTokenizerBase
 def prepare(cfg: DictConfig, policy: Policy, network: PreTrainedModel, anatomy: Anatomy) -> Anatomy:
     """Make the network ready for its policy and for the trainer's options; returns where its parts are then."""
     policy.prepare(network, anatomy)
-    kernels.use(cfg.kernels, network)
     if cfg.trainer.gradient_checkpointing:
         activations.checkpoint(network)
     return Anatomy.of(network)

@@ -45,7 +45,7 @@ def make_trainer(
     if on_gpu:
         torch.set_float32_matmul_precision("high")  # TF32
     extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]
-    ours = {
+    settled = {
         "logger": make_logger(cfg, earlier_step),
         "callbacks": [PhaseTimer(clock), *own, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
         "plugins": [TimedCheckpointIO(clock)],
@@ -55,10 +55,10 @@ def make_trainer(
         "use_distributed_sampler": False,
         "default_root_dir": folder,
     }
-    if taken := sorted(OURS & set(options)) or sorted(set(ours) & set(options)):
+    if taken := sorted(OURS & set(options)) or sorted(set(settled) & set(options)):
         raise InputError(f"trainer.{taken[0]} is this project's own to set: leave it out")
     try:
-        return Trainer(**options, **ours)
+        return Trainer(**options, **settled)
     except (TypeError, ValueError, MisconfigurationException) as error:  # Lightning's own check of its options
         why = " ".join(str(error).split()).removeprefix("Trainer.__init__() ")
         raise InputError(f"trainer.*: {why[:200]}: see conf/trainer/ and Lightning's Trainer") from error

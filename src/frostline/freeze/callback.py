@@ -170,9 +170,8 @@ def moment(trainer: pl.Trainer) -> Moment:
 def gradient_norms(network: PreTrainedModel, anatomy: Anatomy) -> list[float]:
     """The norm of each layer's gradients, bottom up; 0 for a frozen one."""
     norms = []
-    for layer in anatomy.layers:
-        parameters = network.get_submodule(layer).parameters()
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    for layer in map(network.get_submodule, anatomy.layers):
+        gradients = [parameter.grad for parameter in layer.parameters() if parameter.grad is not None]
         norms.append(torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros(()))
     return torch.stack([norm.to(norms[-1].device, torch.float64) for norm in norms]).tolist()
 

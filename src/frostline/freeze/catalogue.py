@@ -1,6 +1,6 @@
 """The table of freeze policies, from the comments of their yaml files.
 
-python -m frostline.freeze.catalogue docs/policies.md        (writes it between the page's two markers)
+python -m frostline.freeze.catalogue README.md        (writes it between the page's two markers)
 """
 
 import argparse

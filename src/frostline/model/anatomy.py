@@ -46,9 +46,9 @@ class Anatomy:
             layers=layers,
             after_layers=_children_after(network.get_submodule(base), base, layers[-1]) if layers else (),
             parameters=tuple(name for name, _ in network.named_parameters()),
-            norms=tuple(_norm_parameters(network)),
             runs=_config_layers(network) or len(layers),
             unknown=unknown,
+            norms=tuple(_norm_parameters(network)),
         )
 
     @property
@@ -102,12 +102,6 @@ class Anatomy:
         present = {self.group(name) for name in self.parameters}
         return [group for group in order if group in present]
 
-    def depth(self, group: str) -> int:
-        """How far below the head a part is: 0 for the head, 1 for the last layer and the pooler, and so on."""
-        if group.startswith("layer."):
-            return self.layer_count - int(group.removeprefix("layer."))
-        return {HEAD: 0, POOLER: 1, ENCODER: 1, EMBEDDINGS: self.layer_count + 1}[group]
-
     def found(self) -> dict[str, str]:
         """Each part with parameters and the modules that make it, the layers as one."""
         parts = {group: ", ".join(self._modules(group)) for group in self.groups if not group.startswith("layer.")}
@@ -132,6 +126,12 @@ class Anatomy:
                 above = (".".join(path[:depth]) for depth in range(1, len(path) + 1))
                 found[next(part for part in above if not self.spans_parts(part))] = None
         return list(found)
+
+    def depth(self, group: str) -> int:
+        """How far below the head a part is: 0 for the head, 1 for the last layer and the pooler, and so on."""
+        if group.startswith("layer."):
+            return self.layer_count - int(group.removeprefix("layer."))
+        return {HEAD: 0, POOLER: 1, ENCODER: 1, EMBEDDINGS: self.layer_count + 1}[group]
 
     def describe(self) -> str:
         """What was found, a line for each part."""

@@ -106,9 +106,9 @@ def test_a_run_leaves_merged_weights_that_need_no_peft(train, tmp_path):
     counts = json.loads((tmp_path / "run" / "metrics.json").read_text())["parameters"]
     assert 0 < counts["trainable"] < counts["total"] / 4
     code = (
-        "import sys; sys.modules['peft'] = None\n"
-        "from frostline.predict import main\n"
-        f"sys.argv = ['predict.py', '{tmp_path}/run', 'It was good.']\nmain()"
+        "import runpy, sys; sys.modules['peft'] = None\n"
+        f"sys.argv = ['predict.py', '{tmp_path}/run', 'It was good.']\n"
+        "runpy.run_path('predict.py', run_name='__main__')"
     )
     alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert alone.returncode == 0, alone.stderr

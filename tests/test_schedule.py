@@ -1,6 +1,7 @@
 """Schedules as pure rules: which depth at which step, and when gradients count as settled."""
 
 import pytest
+from families import encoder
 
 from frostline.errors import InputError
 from frostline.freeze.policy import Head, Nothing, Top
@@ -60,6 +61,12 @@ def test_what_may_ever_train_is_everything(tiny_network):
     for schedule in (Gradual(), Progressive(), Auto()):
         assert all(schedule.trains(anatomy).values())
         assert set(schedule.trains(anatomy)) == set(anatomy.parameters)
+
+
+@pytest.mark.parametrize("schedule", [Gradual(), Progressive(), Auto()], ids=lambda schedule: schedule.name)
+def test_layers_that_share_their_weights_are_refused_at_once(schedule):
+    with pytest.raises(InputError, match=rf"freeze={schedule.name}: the 3 layers of tiny albert share the weights"):
+        schedule.trains(Anatomy.of(encoder("albert")))
 
 
 def test_an_epochs_last_step():

@@ -37,6 +37,7 @@ class Lora(Policy):
             )
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
+        anatomy.require_head(self.name)
         return {name: "lora_" in name or anatomy.group(name) == HEAD for name in anatomy.parameters}
 
     @property
@@ -69,6 +70,7 @@ class Lora(Policy):
 
     def _modules(self, network: PreTrainedModel, anatomy: Anatomy) -> list[str]:
         """Names of the modules that get an adapter."""
+        anatomy.require_layers(self.name)
         linear = [
             name
             for name, module in network.named_modules()

@@ -138,6 +138,7 @@ class Norms(Policy):
 
 def _with_head(anatomy: Anatomy, chosen: set[str], name: str, what: str) -> dict[str, bool]:
     """`chosen` and the head train; InputError where nothing is chosen outside the head."""
+    anatomy.require_head(name)
     trains = {p: p in chosen or anatomy.group(p) == HEAD for p in anatomy.parameters}
     if all(anatomy.group(p) == HEAD for p, trainable in trains.items() if trainable):
         raise InputError(f"freeze={name}: {anatomy.model_name} has no {what} outside its head: use freeze=head or top1")

@@ -69,8 +69,8 @@ class Schedule(Policy):
         """How deep the training reaches at a moment: 0 (the head) to `layers` + 1 (everything)."""
 
     def trains(self, anatomy: Anatomy) -> dict[str, bool]:
-        for depth in range(anatomy.layer_count + 1):
-            at_depth(depth, anatomy.layer_count).trains(anatomy)  # InputError at once where layers cannot be told apart
+        anatomy.require_head(self.name)
+        anatomy.require_layers(self.name, each=True)
         return Nothing().trains(anatomy)
 
     @property

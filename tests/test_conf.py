@@ -54,6 +54,8 @@ def test_each_choice_composes_and_becomes_its_object(name, composed):
         from frostline.trainer import NOT_LIGHTNINGS
 
         own = {key: value for key, value in cfg.trainer.items() if key not in NOT_LIGHTNINGS}
+        if choice == "fsdp":  # this project's own strategy
+            own["strategy"] = "auto"
         Trainer(**{**own, "precision": "32-true"}, logger=False)
     elif group in ("launcher", "sweeper"):
         assert cfg.hydra[group]._target_.startswith(("hydra_plugins.", "hydra._internal.core_plugins."))

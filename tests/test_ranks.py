@@ -2,16 +2,21 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from frostline.sweep import ledger
 
 ROOT = Path(__file__).parents[1]
-DDP = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+TWO = ("trainer.accelerator=cpu", "trainer.devices=2")
+DDP, FSDP = ("trainer=ddp", *TWO), ("trainer=fsdp", *TWO)
 
 
 @pytest.fixture
@@ -33,13 +38,16 @@ def metrics(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("freeze", ["none", "top1", "auto"])
-def test_two_processes_train_as_one_does(launch, metrics, tmp_path, freeze):
+@pytest.mark.parametrize(
+    ("freeze", "devices"), [("none", DDP), ("top1", DDP), ("auto", DDP), ("none", FSDP), ("top1", FSDP)],
+    ids=["none", "top1", "auto", "none in shards", "top1 in shards"],
+)  # fmt: skip
+def test_two_processes_train_as_one_does(launch, metrics, tmp_path, freeze, devices):
     # Without dropout a step's gradient is the same, however many share its batch.
     options = (f"freeze={freeze}", "optimizer.lr=2e-3", "trainer.max_epochs=4", "model.dropout=0")
     one = launch(*options, "hydra.run.dir=one")
     assert one.returncode == 0, one.stderr
-    two = launch(*options, *DDP, "hydra.run.dir=two")
+    two = launch(*options, *devices, "hydra.run.dir=two")
     assert two.returncode == 0, two.stderr
     alone, shared = metrics("one"), metrics("two")
     assert shared["devices"] == 2
@@ -69,3 +77,40 @@ def test_an_error_of_a_rank_is_one_line(launch, tmp_path):
     assert outcome.stderr.strip().splitlines()[-1].startswith("the loss is no finite number at step")
     assert "Traceback" not in outcome.stderr
     assert ledger.state(tmp_path / "run")["state"] == "failed"
+
+
+@pytest.mark.slow
+def test_what_is_trained_in_shards_goes_on_after_a_kill(launch, metrics, small_reviews, tmp_path):
+    options = ("freeze=top2", "optimizer.lr=2e-3", "trainer.max_epochs=6", *FSDP)
+    assert launch(*options, "hydra.run.dir=whole").returncode == 0
+    common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none"]
+    killed = subprocess.Popen(
+        [sys.executable, ROOT / "train.py", *common, *options, "hydra.run.dir=killed"],
+        cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not (tmp_path / "killed" / "checkpoints" / "last.ckpt").exists():
+        assert killed.poll() is None
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    on = launch(*options, "hydra.run.dir=killed")
+    assert on.returncode == 0, on.stderr
+    assert "Going on from step" in on.stdout
+    assert metrics("killed")["history"] == metrics("whole")["history"]
+    assert metrics("killed")["metrics"] == metrics("whole")["metrics"]
+    weights = [load_file(tmp_path / run / "model" / "model.safetensors") for run in ("killed", "whole")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+@pytest.mark.parametrize(
+    ("freeze", "says"),
+    [
+        ("auto", "changes what trains on the way, which the devices' strategy cannot follow: use trainer=ddp"),
+        ("lora", "changes the network after training, in shards it cannot: use trainer=ddp"),
+    ],
+)
+def test_what_cannot_be_done_in_shards_is_told(launch, freeze, says):
+    outcome = launch(f"freeze={freeze}", *FSDP, "hydra.run.dir=run")
+    assert outcome.returncode == 1
+    assert says in outcome.stderr
+    assert "Traceback" not in outcome.stderr

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_at_each_step_exactly_what_the_schedule_says_moves(name, tiny_network, b
         enable_model_summary=False, default_root_dir=tmp_path, accelerator="cpu",
     )  # fmt: skip
     recipe = LinearDecayAdamW(lr=1e-2, weight_decay=0.5)
-    trainer.fit(Classifier(network, recipe, parts=parts(network, anatomy, policy.ends(anatomy))), batches)
+    trainer.fit(Classifier(network, recipe, parts=partial(parts, network, anatomy, policy.ends(anatomy))), batches)
     starts = {move["step"]: move["trains"] for move in freeze.moves}
     assert len(starts) > 1, "it moved"
     standing = None

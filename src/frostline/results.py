@@ -4,7 +4,7 @@ import logging
 import math
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,13 +22,22 @@ LARGEST_FIGURE, MOST_NAMED = 20.0, 50  # inches; labels along an axis
 PACKAGES = ("frostline", "torch", "pytorch-lightning", "transformers", "datasets", "torchmetrics", "hydra-core")
 
 
-def save_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, folder: Path) -> None:
-    """A Hugging Face folder (safetensors, tokenizer, label names) that appears whole or not at all."""
+def save_model(
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    folder: Path,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """A Hugging Face folder (safetensors, tokenizer, label names) that appears whole or not at all.
+
+    `weights` stand for the network's own where those are in shards.
+    """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     tokenizer.model_max_length = max_length
     try:
-        network.save_pretrained(partial)
+        network.save_pretrained(partial, state_dict=weights)
         tokenizer.save_pretrained(partial)
         shutil.rmtree(folder, ignore_errors=True)  # of an attempt that did not come to its end
         partial.rename(folder)

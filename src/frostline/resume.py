@@ -39,8 +39,10 @@ class LastCheckpoint(Checkpoint):
         if self._restored is not None:
             # Lightning restores the loader's place, too, but not where the schedule asked for its length before.
             trainer.train_dataloader.load_state_dict(self._restored["loader"])
-            set_random_state(self._restored["random"])
-        if trainer.global_rank > 0:  # dropout of its own; rank 0's is what a checkpoint holds
+        states = self._restored["random"] if self._restored else []
+        if trainer.global_rank < len(states):
+            set_random_state(states[trainer.global_rank])
+        elif trainer.global_rank > 0:  # dropout of its own
             torch.manual_seed(trainer.global_step * trainer.world_size + trainer.global_rank)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
@@ -59,7 +61,11 @@ class LastCheckpoint(Checkpoint):
         self._written = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"random": random_state(), "loader": self._trainer.train_dataloader.state_dict()}
+        states = [random_state()]
+        if (ranks := self._trainer.world_size) > 1:
+            own, states = states[0], [None] * ranks
+            torch.distributed.all_gather_object(states, own)
+        return {"random": states, "loader": self._trainer.train_dataloader.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._restored = state_dict

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
 from frostline.model.optim import parts
 from frostline.resume import checkpoint_to_go_on_from, require_fits
+from frostline.sharding import whole_weights
 from frostline.summary import final_metrics, log_hparams, say_where, speeds, summarise
 from frostline.sweep import ledger
 from frostline.timing import Clock
@@ -62,7 +64,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     if trunk:
         keep_trunk(trunk, data, cfg.test, clock)
 
-    rates = parts(network, anatomy, policy.ends(anatomy))
+    rates = partial(parts, network, anatomy, policy.ends(anatomy))  # sharding makes other parameters of them
     classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest, rates)
     if checkpoint and step is None:  # one that the user names
         require_fits(Path(checkpoint), classifier)
@@ -75,8 +77,9 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
 
     with clock.phase("results"):
         metrics = final_metrics({**validation, **trainer.callback_metrics})
+        weights = whole_weights(trainer)
         if trainer.is_global_zero:
-            results.save_model(network, tokenizer, data.max_length, folder / "model")
+            results.save_model(network, tokenizer, data.max_length, folder / "model", weights)
             if cfg.test:
                 keep_test(classifier, trainer, data, folder)
         summary = summarise(cfg, data, classifier, trainer, freeze, metrics)
@@ -127,6 +130,10 @@ def load_model(cfg: DictConfig, data: TextData) -> tuple[PreTrainedTokenizerBase
 
 def prepare(cfg: DictConfig, policy: Policy, network: PreTrainedModel, anatomy: Anatomy) -> Anatomy:
     """Make the network ready for its policy and for the trainer's options; returns where its parts are then."""
+    if cfg.trainer.get("strategy") == "fsdp" and type(policy).finish is not Policy.finish:
+        raise InputError(
+            f"freeze={policy.name} changes the network after training, in shards it cannot: use trainer=ddp"
+        )
     policy.prepare(network, anatomy)
     if cfg.trainer.gradient_checkpointing:
         activations.checkpoint(network)
@@ -147,7 +154,9 @@ def find_trunk(
     cache = instantiate(cfg.trunk) if cfg.trunk else None
     texts = [data.tokens(split) for split in ["train", "validation", *(["test"] if cfg.test else [])]]
     about = {"model": cfg.model.name, "data": data.name}
-    trunk = open_trunk(cache, network, anatomy, policy, texts, device, about)
+    sharded = cfg.trainer.get("strategy") == "fsdp"
+    why_none = "trainer=fsdp splits the layers between devices" if sharded else None
+    trunk = why_none or open_trunk(cache, network, anatomy, policy, texts, device, about)
     if isinstance(trunk, str):
         log.info(f"No trunk is kept for freeze={policy.name}: {trunk}.")
         return None
@@ -175,7 +184,7 @@ def load_best(
         return {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     best = torch.load(folder / CHECKPOINTS / BEST, weights_only=True, mmap=True)
     if best["global_step"] != trainer.global_step:  # else they are the weights that the run ended with
-        classifier.load_state_dict(best["state_dict"])
+        trainer.strategy.load_model_state_dict(best)
     return {name: value.clone() for name, value in best["validation"].items()}  # apart from the mapped file
 
 

@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from frostline import ranks
 from frostline.errors import InputError
 from frostline.resume import LastCheckpoint
+from frostline.sharding import Sharded
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
 NOT_LIGHTNINGS = ("checkpoint_minutes", "gradient_checkpointing")
@@ -42,6 +43,8 @@ def make_trainer(
         options["precision"] = "bf16-mixed" if on_gpu else "32-true"
     if moves and options.get("strategy", "ddp") == "ddp" and ranks.count(cfg) > 1:
         options["strategy"] = "ddp_find_unused_parameters_true"
+    if options.get("strategy") == "fsdp":
+        options["strategy"] = Sharded() if ranks.count(cfg) > 1 else "auto"
     if on_gpu:
         torch.set_float32_matmul_precision("high")  # TF32
     extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]

@@ -37,8 +37,8 @@ class Classifier(LightningModule):
     """Trains `network`, a `transformers` sequence classifier, with cross-entropy.
 
     Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). Where they have
-    `kept`, `rest` makes logits of it, the mask and maybe the ids: the part of `network` that trains. `parts` are the
-    network's, for a rate of their own; without them all parameters have one. After testing,
+    `kept`, `rest` makes logits of it, the mask and maybe the ids: the part of `network` that trains. `parts` gives
+    the network's, for a rate of their own, once training begins; without it all parameters have one. After testing,
     `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order, and `test_confusion` (labels,
     labels) has a row for each true label.
     """
@@ -48,13 +48,13 @@ class Classifier(LightningModule):
         network: PreTrainedModel,
         optimizer: LinearDecayAdamW,
         rest: Callable[..., torch.Tensor] | None = None,
-        parts: Sequence[Part] | None = None,
+        parts: Callable[[], Sequence[Part]] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.rest = rest
         self.recipe = optimizer
-        self.parts = parts or [Part(list(network.parameters()))]
+        self.parts = parts or (lambda: [Part(list(network.parameters()))])
         labels = network.config.num_labels
         self.val_quality = quality(labels, "val/")
         self.test_quality = quality(labels, "test/")
@@ -128,7 +128,7 @@ class Classifier(LightningModule):
         self._logged = (now, self.trained_texts)
 
     def configure_optimizers(self) -> dict:
-        optimizer = self.recipe.optimizer(self.parts)
+        optimizer = self.recipe.optimizer(self.parts())
         steps = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,

@@ -27,7 +27,7 @@ test: setup
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 torture: setup
-	$(BIN)/python -m pytest -m torture -q --no-header > docs/torture.txt; status=$$?; cat docs/torture.txt; exit $$status
+	$(BIN)/python -m pytest -m torture -q --no-header --numprocesses auto > docs/torture.txt; status=$$?; cat docs/torture.txt; exit $$status
 
 lint: setup
 	$(BIN)/ruff check .

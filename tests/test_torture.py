@@ -59,13 +59,15 @@ def test_fifty_kills(small_reviews, tmp_path, record_property):
     while kills < KILLS:
         sweep = tmp_path / f"life{lives}"
         shutil.rmtree(tmp_path / "trunk", ignore_errors=True)
-        going_on = [*command, f"hydra.sweep.dir={sweep}"]
-        while (process := _lived(start(tmp_path, *going_on), rng.uniform(0, life / 2))).poll() is None:
+        while (process := start(tmp_path, *command, f"hydra.sweep.dir={sweep}")) and kills < KILLS:
+            if _ended(process, rng.uniform(0, life / 2)):
+                break
             process.kill()
             process.wait()
             kills += 1
             files += len(all_whole(sweep))
             states[_moment(sweep)] += 1
+        process.wait()
         assert process.returncode == 0, said(tmp_path)
         assert results(sweep) == expected
         lives += 1
@@ -75,11 +77,11 @@ def test_fifty_kills(small_reviews, tmp_path, record_property):
     record_property("state at the kill", states)
 
 
-def _lived(process: subprocess.Popen, seconds: float) -> subprocess.Popen:
-    """The process after it had so much time, ended or not."""
+def _ended(process: subprocess.Popen, seconds: float) -> bool:
+    """Whether the process ends within so much time."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
-    return process
+    return process.poll() is not None
 
 
 def _moment(sweep: Path) -> str:

@@ -11,7 +11,11 @@ from frostline.errors import InputError, is_no_room
 
 # How Hydra tells that a class has no such argument.
 UNKNOWN_OPTION = re.compile(r"got an unexpected keyword argument '(\w+)'.*full_key: ([\w.]+)", re.DOTALL)
-NO_MEMORY = ("out of memory", "can't allocate memory", "Unable to allocate", "bad_alloc", "could not create a memory")
+# The last two are oneDNN's, which tells no reason.
+NO_MEMORY = (
+    "out of memory", "can't allocate memory", "Unable to allocate", "bad_alloc", "could not create a",
+    "could not execute a primitive",
+)  # fmt: skip
 
 
 def slip(error: Exception) -> Exception:

@@ -105,6 +105,19 @@ def tiny_network() -> Callable[..., object]:
 
 
 @pytest.fixture
+def batches():
+    """A loader of eight batches of eight texts with eight tokens each, two labels in turn."""
+    import torch
+
+    from frostline.data.batches import BucketedBatches, TokenizedTexts, loader
+
+    rng = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, 20, (64 * 8,), generator=rng).numpy()
+    texts = TokenizedTexts(ids, torch.arange(0, 65 * 8, 8).numpy(), torch.arange(64).numpy() % 2, pad_id=0)
+    return loader(texts, BucketedBatches(texts.lengths, batch_size=8, seed=0))
+
+
+@pytest.fixture
 def padded_batch() -> dict:
     """Token ids and mask of six texts of 2 to 12 tokens."""
     import torch

@@ -95,4 +95,4 @@ def test_without_the_library_it_says_how_to_get_it(trained, command, monkeypatch
     monkeypatch.setitem(__import__("sys").modules, "captum", None)
     outcome = command("predict.py", trained, "superb", "--explain")
     assert (outcome.status, outcome.out) == (1, "")
-    assert outcome.err.strip() == "which words decided needs captum: pip install 'frostline[explain]'"
+    assert outcome.err.strip() == "which words decided needs captum: pip install '.[explain]' in the project's folder"

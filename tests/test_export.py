@@ -66,4 +66,7 @@ def test_a_slip_is_one_line(command, tmp_path, monkeypatch):
     assert "taken exists: choose another folder" in command("export.py", "run", "--out", "taken", "--overwrite").err
     assert "nowhere does not exist" in command("export.py", "nowhere").err
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    assert command("export.py", "run").err.strip() == "exporting needs onnxscript: pip install 'frostline[onnx]'"
+    assert (
+        command("export.py", "run").err.strip()
+        == "exporting needs onnxscript: pip install '.[onnx]' in the project's folder"
+    )

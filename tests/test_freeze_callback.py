@@ -5,7 +5,6 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from frostline.data.batches import BucketedBatches, TokenizedTexts, loader
 from frostline.errors import InputError
 from frostline.freeze.callback import Freeze, apply, check_gradients, set_modes
 from frostline.freeze.policy import Embeddings, Head, Nothing, Pattern, Top
@@ -13,14 +12,6 @@ from frostline.freeze.table import part_rows
 from frostline.model.anatomy import Anatomy
 from frostline.model.classifier import Classifier
 from frostline.model.optim import LinearDecayAdamW
-
-
-@pytest.fixture
-def batches():
-    rng = torch.Generator().manual_seed(0)
-    ids = torch.randint(5, 20, (64 * 8,), generator=rng).numpy()
-    texts = TokenizedTexts(ids, torch.arange(0, 65 * 8, 8).numpy(), torch.arange(64).numpy() % 2, pad_id=0)
-    return loader(texts, BucketedBatches(texts.lengths, batch_size=8, seed=0))
 
 
 class Watch(pl.Callback):

@@ -131,4 +131,4 @@ def test_without_peft_it_is_one_line(train, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)  # what Python finds where it is not installed
     outcome = train("freeze=lora", "hydra.run.dir=run")
     assert outcome.status == 1
-    assert outcome.err.strip() == "freeze=lora needs the package peft: pip install '.[lora]'"
+    assert outcome.err.strip() == "freeze=lora needs peft: pip install '.[lora]' in the project's folder"

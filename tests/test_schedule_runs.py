@@ -14,7 +14,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from frostline.data.batches import BucketedBatches, TokenizedTexts, loader
 from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
 from frostline.freeze.schedule import Auto, Gradual, Progressive, at_depth
@@ -33,14 +32,6 @@ OPTIONS = {
     "auto": ("freeze=auto", "freeze.checks=3"),
 }
 COMMON = ("trainer.max_epochs=3", "optimizer.lr=2e-3", "model.layers=4", "data.batch_size=16")
-
-
-@pytest.fixture
-def batches():
-    rng = torch.Generator().manual_seed(0)
-    ids = torch.randint(5, 20, (64 * 8,), generator=rng).numpy()
-    texts = TokenizedTexts(ids, torch.arange(0, 65 * 8, 8).numpy(), torch.arange(64).numpy() % 2, pad_id=0)
-    return loader(texts, BucketedBatches(texts.lengths, batch_size=8, seed=0))
 
 
 class Watch(pl.Callback):

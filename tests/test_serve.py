@@ -119,7 +119,10 @@ def test_a_slip_is_one_line(command, tmp_path, sweep, monkeypatch):
         assert len(outcome.err.strip().splitlines()) == 1
     taken.close()
     monkeypatch.setitem(sys.modules, "gradio", None)
-    assert command("serve.py", sweep).err.strip() == "serve.py needs gradio: pip install 'frostline[serve]'"
+    assert (
+        command("serve.py", sweep).err.strip()
+        == "serve.py needs gradio: pip install '.[serve]' in the project's folder"
+    )
 
 
 def free_port() -> int:

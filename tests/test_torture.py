@@ -59,8 +59,9 @@ def test_fifty_kills(small_reviews, tmp_path, record_property):
     while kills < KILLS:
         sweep = tmp_path / f"life{lives}"
         shutil.rmtree(tmp_path / "trunk", ignore_errors=True)
-        while (process := start(tmp_path, *command, f"hydra.sweep.dir={sweep}")) and kills < KILLS:
-            if _ended(process, rng.uniform(0, life / 2)):
+        while True:
+            process = start(tmp_path, *command, f"hydra.sweep.dir={sweep}")
+            if kills == KILLS or _ended(process, rng.uniform(0, life / 2)):
                 break
             process.kill()
             process.wait()

@@ -50,7 +50,7 @@ def test_a_run_leaves_all_that_it_should(train, tmp_path, metrics, small_reviews
     assert "layer.2    │      8,544 │ trainable" in outcome.out
     assert outcome.out.rstrip().splitlines()[-1].startswith(f"{small_reviews.name}, freeze=top1: test F1")
     assert 'python predict.py run "' in outcome.out
-    assert (run / "train.log").read_text().count("frozen") == outcome.out.count("frozen")
+    assert (run / "train.log").read_text().count("trainable") == outcome.out.count("trainable")
 
 
 def test_every_second_belongs_to_one_part(train, metrics):

@@ -14,6 +14,11 @@ class InputError(Exception):
     """Something given is wrong; the message is one line: what was given, what is allowed, how to fix it."""
 
 
+def not_installed(what: str, packages: str, extra: str) -> InputError:
+    """The error for what needs packages of an extra, with the command that installs it."""
+    return InputError(f"{what} needs {packages}: pip install '.[{extra}]' in the project's folder")
+
+
 def one_line(error: BaseException) -> str:
     """The message of an error on a single line, without secrets, with its type where it is not ours."""
     text = redact(" ".join(str(error).split()))

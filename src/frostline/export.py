@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frostline.errors import InputError
+from frostline.errors import InputError, not_installed
 from frostline.predict.folders import find
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _check(out: Path, overwrite: bool) -> None:
     """InputError where a library is missing, or `out` holds something that was not said to go."""
     missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]
     if missing:
-        raise InputError(f"exporting needs {' and '.join(missing)}: pip install 'frostline[onnx]'")
+        raise not_installed("exporting", " and ".join(missing), "onnx")
     if out.exists() and not (overwrite and (out / MODEL).is_file()):
         hint = "replace it with --overwrite" if (out / MODEL).is_file() else "it holds no exported model"
         raise InputError(f"{out} exists: choose another folder with --out, or {hint}")

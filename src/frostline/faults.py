@@ -11,10 +11,10 @@ from frostline.errors import InputError, is_no_room
 
 # How Hydra tells that a class has no such argument.
 UNKNOWN_OPTION = re.compile(r"got an unexpected keyword argument '(\w+)'.*full_key: ([\w.]+)", re.DOTALL)
-# The last two are oneDNN's, which tells no reason.
+# The last three are oneDNN's, which tells no reason.
 NO_MEMORY = (
-    "out of memory", "can't allocate memory", "Unable to allocate", "bad_alloc", "could not create a",
-    "could not execute a primitive",
+    "out of memory", "can't allocate memory", "Unable to allocate", "bad_alloc", "could not create a memory",
+    "could not create a primitive", "could not execute a primitive",
 )  # fmt: skip
 
 

@@ -12,11 +12,11 @@ from rich.table import Table
 from frostline.display import rendered
 from frostline.freeze.callback import apply
 from frostline.freeze.policy import Policy
+from frostline.frozen import texts_in_use, trunk_or_reason
 from frostline.model.anatomy import max_positions
 from frostline.sweep import ledger
 from frostline.sweep.identity import settings
 from frostline.trunk.cache import readable
-from frostline.trunk.keep import open_trunk
 from frostline.trunk.split import shown
 
 WIDE = 200  # columns: a cell's name is shown whole
@@ -84,13 +84,11 @@ def _group(cells: Sequence[DictConfig], places: Sequence[int]) -> list[tuple[int
         cfg = cells[place]
         policy: Policy = instantiate(cfg.freeze)
         apply(policy, network, anatomy)
-        splits = [data.tokens(split) for split in ["train", "validation", *(["test"] if cfg.test else [])]]
-        cache = instantiate(cfg.trunk) if cfg.trunk else None
-        trunk = open_trunk(cache, network, anatomy, policy, splits, torch.device("cpu"), {})
+        trunk = trunk_or_reason(cfg, data, network, anatomy, policy, torch.device("cpu"))
         if isinstance(trunk, str):
             found.append((place, Need(why_none=trunk)))
             continue
-        entries = {trunk.keys(texts)[trunk.at]: trunk.plan(texts, trunk.at).bytes for texts in splits}
+        entries = {trunk.keys(texts)[trunk.at]: trunk.plan(texts, trunk.at).bytes for texts in texts_in_use(cfg, data)}
         kept = frozenset(key for key in entries if trunk.cache.store.has(key))
         found.append((place, Need(shown(trunk.at), entries, kept)))
     return found

@@ -1,4 +1,4 @@
-"""One run on several devices: a process for each, all of them training the same classifier (DDP).
+"""One run on several devices: a process for each, all of them training the same classifier (DDP, FSDP).
 
 The processes are torch's elastic agent's, so a sweep's cells need no command line of their own: a script that Lightning
 starts again for each device would repeat the whole sweep.
@@ -37,6 +37,11 @@ def count(cfg: DictConfig) -> int:
             "use fewer trainer.devices, or a larger data.batch_size"
         )
     return devices
+
+
+def in_shards(cfg: DictConfig) -> bool:
+    """Whether the run splits its weights between devices; on one there is nothing to split."""
+    return cfg.trainer.get("strategy") == "fsdp" and count(cfg) > 1
 
 
 def _count(devices: object, accelerator: str) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frostline import memory, options, results
+from frostline import memory, options, ranks, results
 from frostline.data.text import TextData
 from frostline.display import rendered
 from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
 from frostline.freeze.policy import Policy
 from frostline.freeze.schedule import Schedule
+from frostline.frozen import find_trunk, keep_trunk, moving_trunk
 from frostline.model import activations, kernels
 from frostline.model.anatomy import Anatomy, max_positions
 from frostline.model.classifier import Classifier
@@ -30,8 +32,6 @@ from frostline.summary import final_metrics, log_hparams, say_where, speeds, sum
 from frostline.sweep import ledger
 from frostline.timing import Clock
 from frostline.trainer import BEST, CHECKPOINTS, LAST, make_trainer, quiet
-from frostline.trunk.keep import Trunk, open_trunk
-from frostline.trunk.moving import MovingTrunk
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +52,41 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     data = load_data(cfg)
     tokenizer, network, anatomy = load_model(cfg, data)
     data.tokenize(tokenizer, max_positions(network))
+    run = fit(cfg, folder, clock, data, network, anatomy)
+    metrics = evaluate(run, cfg.test)
+    with clock.phase("results"):
+        summary = summarise(cfg, data, run.classifier, run.trainer, run.freeze, metrics)
+        keep_results(run, tokenizer, cfg.test, summary)
+    seconds = clock.report()
+    summary["timing"] = {**seconds, **speeds(run.classifier, run.trainer, seconds["fit_seconds"])}
+    if run.trainer.is_global_zero:
+        finish(summary, folder, cfg.keep_checkpoints)
+    return metrics["val/f1"]
 
+
+@dataclass(frozen=True)
+class Run:
+    """What a run has in hand once it is fitted."""
+
+    folder: Path
+    clock: Clock
+    data: TextData
+    classifier: Classifier
+    trainer: Trainer
+    freeze: Freeze
+
+
+def fit(cfg: DictConfig, folder: Path, clock: Clock, data: TextData, network: PreTrainedModel, anatomy: Anatomy) -> Run:
+    """Train what the freeze policy leaves trainable, behind a trunk where there is one."""
     policy: Policy = instantiate(cfg.freeze)
     anatomy = prepare(cfg, policy, network, anatomy)
     freeze = Freeze(policy, cfg.print_parameters)
     checkpoint, step = checkpoint_to_go_on_from(folder / CHECKPOINTS / LAST) or (cfg.resume, None)
     moving = moving_trunk(cfg, freeze, data, clock)
     trainer = make_trainer(cfg, folder, clock, [freeze, *moving], isinstance(policy, Schedule), step)
-    memory.reset_peak(trainer.strategy.root_device)
-    trunk = None if moving else find_trunk(cfg, data, network, anatomy, policy, trainer.strategy.root_device)
+    device = trainer.strategy.root_device
+    memory.reset_peak(device)
+    trunk = None if moving else find_trunk(cfg, data, network, anatomy, policy, device)
     if trunk:
         keep_trunk(trunk, data, cfg.test, clock)
 
@@ -69,26 +95,7 @@ def train(cfg: DictConfig, folder: Path, started: float) -> float:
     if checkpoint and step is None:  # one that the user names
         require_fits(Path(checkpoint), classifier)
     trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    validation = load_best(classifier, trainer, data, folder, clock)
-    policy.finish(network)
-    if cfg.test:
-        with clock.phase("test"):
-            trainer.test(classifier, datamodule=data, verbose=False)
-
-    with clock.phase("results"):
-        metrics = final_metrics({**validation, **trainer.callback_metrics})
-        weights = whole_weights(trainer)
-        if trainer.is_global_zero:
-            results.save_model(network, tokenizer, data.max_length, folder / "model", weights)
-            if cfg.test:
-                keep_test(classifier, trainer, data, folder)
-        summary = summarise(cfg, data, classifier, trainer, freeze, metrics)
-        log_hparams(trainer, summary)
-    seconds = clock.report()
-    summary["timing"] = {**seconds, **speeds(classifier, trainer, seconds["fit_seconds"])}
-    if trainer.is_global_zero:
-        finish(summary, folder, cfg.keep_checkpoints)
-    return metrics["val/f1"]
+    return Run(folder, clock, data, classifier, trainer, freeze)
 
 
 def check(cfg: DictConfig) -> None:
@@ -130,7 +137,7 @@ def load_model(cfg: DictConfig, data: TextData) -> tuple[PreTrainedTokenizerBase
 
 def prepare(cfg: DictConfig, policy: Policy, network: PreTrainedModel, anatomy: Anatomy) -> Anatomy:
     """Make the network ready for its policy and for the trainer's options; returns where its parts are then."""
-    if cfg.trainer.get("strategy") == "fsdp" and type(policy).finish is not Policy.finish:
+    if ranks.in_shards(cfg) and type(policy).finish is not Policy.finish:
         raise InputError(
             f"freeze={policy.name} changes the network after training, in shards it cannot: use trainer=ddp"
         )
@@ -140,65 +147,53 @@ def prepare(cfg: DictConfig, policy: Policy, network: PreTrainedModel, anatomy: 
     return Anatomy.of(network)
 
 
-def moving_trunk(cfg: DictConfig, freeze: Freeze, data: TextData, clock: Clock) -> list[MovingTrunk]:
-    """What keeps trunks behind the moving boundary of a schedule; nothing for a policy that stays."""
-    if not isinstance(freeze.policy, Schedule) or not cfg.trunk or freeze.policy.trunk_dropout:
-        return []
-    return [MovingTrunk(freeze, data, instantiate(cfg.trunk), {"model": cfg.model.name, "data": data.name}, clock)]
+def evaluate(run: Run, test: bool) -> dict[str, float]:
+    """Put the best epoch's weights into the classifier, and test them; returns its metrics."""
+    validation = load_best(run)
+    run.freeze.policy.finish(run.classifier.network)
+    if test:
+        with run.clock.phase("test"):
+            run.trainer.test(run.classifier, datamodule=run.data, verbose=False)
+    return final_metrics({**validation, **run.trainer.callback_metrics})
 
 
-def find_trunk(
-    cfg: DictConfig, data: TextData, network: PreTrainedModel, anatomy: Anatomy, policy: Policy, device: torch.device
-) -> Trunk | None:
-    """The policy's frozen trunk, where there is one to keep for this run's splits; says so, or why not."""
-    cache = instantiate(cfg.trunk) if cfg.trunk else None
-    texts = [data.tokens(split) for split in ["train", "validation", *(["test"] if cfg.test else [])]]
-    about = {"model": cfg.model.name, "data": data.name}
-    sharded = cfg.trainer.get("strategy") == "fsdp"
-    why_none = "trainer=fsdp splits the layers between devices" if sharded else None
-    trunk = why_none or open_trunk(cache, network, anatomy, policy, texts, device, about)
-    if isinstance(trunk, str):
-        log.info(f"No trunk is kept for freeze={policy.name}: {trunk}.")
-        return None
-    log.info(trunk.describe(texts))
-    return trunk
-
-
-def keep_trunk(trunk: Trunk, data: TextData, test: bool, clock: Clock) -> None:
-    """Let each split's batches hold what the trunk gives for its texts; the time counts where its split's does."""
-    for split, phase in [("train", "trunk"), ("validation", "validation"), *([("test", "test")] if test else [])]:
-        with clock.phase(phase):
-            data.replace(split, trunk.outputs(data.tokens(split)))
-
-
-def load_best(
-    classifier: Classifier, trainer: Trainer, data: TextData, folder: Path, clock: Clock
-) -> dict[str, torch.Tensor]:
+def load_best(run: Run) -> dict[str, torch.Tensor]:
     """Put the best epoch's weights into the classifier; returns its validation metrics.
 
     A run that `trainer.max_steps` ends inside an epoch has weights that were never validated: they are, here.
     """
+    trainer, classifier = run.trainer, run.classifier
     if classifier.validated_step != trainer.global_step:
-        with clock.phase("validation"):
-            trainer.validate(classifier, datamodule=data, verbose=False)
+        with run.clock.phase("validation"):
+            trainer.validate(classifier, datamodule=run.data, verbose=False)
         return {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-    best = torch.load(folder / CHECKPOINTS / BEST, weights_only=True, mmap=True)
+    best = torch.load(run.folder / CHECKPOINTS / BEST, weights_only=True, mmap=True)
     if best["global_step"] != trainer.global_step:  # else they are the weights that the run ended with
         trainer.strategy.load_model_state_dict(best)
     return {name: value.clone() for name, value in best["validation"].items()}  # apart from the mapped file
 
 
-def keep_test(classifier: Classifier, trainer: Trainer, data: TextData, folder: Path) -> None:
+def keep_results(run: Run, tokenizer: PreTrainedTokenizerBase, test: bool, summary: dict) -> None:
+    """`model/`, what testing gave, and the row in TensorBoard's HPARAMS tab."""
+    weights = whole_weights(run.trainer)
+    if run.trainer.is_global_zero:
+        results.save_model(run.classifier.network, tokenizer, run.data.max_length, run.folder / "model", weights)
+        if test:
+            keep_test(run)
+    log_hparams(run.trainer, summary)
+
+
+def keep_test(run: Run) -> None:
     """predictions.parquet; ten test texts and the confusion matrix in the terminal and TensorBoard."""
-    texts, names = data.texts("test"), data.label_names
-    labels, logits = classifier.test_labels, classifier.test_logits
-    results.save_predictions(texts, labels, logits, names, folder / "predictions.parquet")
+    texts, names = run.data.texts("test"), run.data.label_names
+    labels, logits = run.classifier.test_labels, run.classifier.test_logits
+    results.save_predictions(texts, labels, logits, names, run.folder / "predictions.parquet")
     shown = results.examples(texts, labels, logits, names)
     log.info(rendered(results.example_table(shown)).rstrip())
-    for logger in trainer.loggers:
+    for logger in run.trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_text("test/examples", results.example_markdown(shown))
-            matrix = results.confusion_figure(classifier.test_confusion, names)
+            matrix = results.confusion_figure(run.classifier.test_confusion, names)
             logger.experiment.add_figure("test/confusion", matrix)
 
 

@@ -44,7 +44,7 @@ def make_trainer(
     if moves and options.get("strategy", "ddp") == "ddp" and ranks.count(cfg) > 1:
         options["strategy"] = "ddp_find_unused_parameters_true"
     if options.get("strategy") == "fsdp":
-        options["strategy"] = Sharded() if ranks.count(cfg) > 1 else "auto"
+        options["strategy"] = Sharded() if ranks.in_shards(cfg) else "auto"
     if on_gpu:
         torch.set_float32_matmul_precision("high")  # TF32
     extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]

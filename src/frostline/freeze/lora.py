@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from frostline import options
-from frostline.errors import InputError
+from frostline.errors import InputError, not_installed
 from frostline.freeze.policy import Policy, compiled
 from frostline.model.anatomy import HEAD, Anatomy
 
@@ -48,7 +48,7 @@ class Lora(Policy):
         try:
             from peft import LoraConfig, inject_adapter_in_model
         except ImportError as error:
-            raise InputError("freeze=lora needs the package peft: pip install '.[lora]'") from error
+            raise not_installed("freeze=lora", "peft", "lora") from error
         modules = self._modules(network, anatomy)
         config = LoraConfig(
             r=self.r,

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 import torch
 from tokenizers import Encoding
 
-from frostline.errors import InputError
+from frostline.errors import InputError, not_installed
 from frostline.predict.predictor import Predictor, Text
 
 STEPS = (32, 64, 128, 256, 512)
@@ -68,7 +68,7 @@ class Explanation:
 def require_captum() -> None:
     """InputError where the library is not installed."""
     if find_spec("captum") is None:
-        raise InputError("which words decided needs captum: pip install 'frostline[explain]'")
+        raise not_installed("which words decided", "captum", "explain")
 
 
 def explain(predictor: Predictor, text: Text) -> Explanation:

@@ -1,7 +1,6 @@
 """A run folder and texts → labels and probabilities."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +43,7 @@ class Predictor:
         self.found = find(Path(folder))
         self.network, self.tokenizer = load(self.found.model, device)
         self.device = self.network.device
-        with suppress(InputError):  # an encoder that is not understood predicts all the same
-            shorten(self.network, Anatomy.of(self.network))
+        shorten(self.network, Anatomy.of(self.network))
         kernels.use("auto", self.network)
         self.labels = label_names(self.network)
         self.max_length = longest(self.network, self.tokenizer)

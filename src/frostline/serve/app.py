@@ -95,7 +95,7 @@ def _box(label: str, name: str, **options: object) -> gr.Textbox:
 def _explaining() -> gr.Checkbox:
     """Whether words are shaded; cannot be chosen where the library is missing."""
     possible = find_spec("captum") is not None
-    label = "Shade the words that decided" + ("" if possible else " (pip install 'frostline[explain]')")
+    label = "Shade the words that decided" + ("" if possible else " (pip install '.[explain]')")
     return gr.Checkbox(possible, label=label, container=False, min_width=260, interactive=possible)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from frostline.errors import InputError
+from frostline.errors import InputError, not_installed
 
 PORT = 7860
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _start(options: argparse.Namespace) -> str:
     """Load every model, then open the port; returns the page's address."""
     if find_spec("gradio") is None:
-        raise InputError("serve.py needs gradio: pip install 'frostline[serve]'")
+        raise not_installed("serve.py", "gradio", "serve")
     if not 1 <= options.port <= 65535:
         raise InputError(f"--port {options.port}: use a number from 1 to 65535, such as {PORT}")
     from frostline.serve.judges import benches

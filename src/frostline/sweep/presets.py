@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from frostline import machine
-from frostline.errors import InputError
+from frostline.errors import not_installed
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,7 @@ def require(choices: Mapping[str, str]) -> None:
         for choice in plugin.adds + plugin.ours:
             group, _, name = choice.rpartition("/")
             if choices.get(group) == name and _missing(plugin):
-                raise InputError(
-                    f"{group}={name} needs the package {plugin.package.replace('_', '-')}: "
-                    f"pip install '.[{plugin.extra}]' in the project's folder"
-                )
+                raise not_installed(f"{group}={name}", plugin.package.replace("_", "-"), plugin.extra)
 
 
 def _missing(plugin: Plugin) -> bool:

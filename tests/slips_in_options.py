@@ -37,6 +37,10 @@ SLIPS = {
         "trainer.max_epochs=-1", ("trainer.max_epochs=-1 and trainer.max_steps=-1 never end", "give one of them")
     ),
     "an unknown accelerator": Slip("trainer.accelerator=abacus", ("trainer.accelerator=abacus", "auto, cpu")),
+    "CUDA graphs on a CPU": Slip(
+        "trainer=cpu trainer.cuda_graphs=true", ("trainer.cuda_graphs=true", "not on a GPU", "use auto, or false")
+    ),
+    "CUDA graphs as a word": Slip("trainer.cuda_graphs=banana", ("trainer.cuda_graphs=banana", "auto, true or false")),
     "an unknown precision": Slip("trainer.precision=banana", ("trainer.", "banana", "Allowed precision")),
     "no checkpoints": Slip("+trainer.enable_checkpointing=false", ("trainer.enable_checkpointing", "leave it out")),
     "no validation": Slip("+trainer.limit_val_batches=0", ("trainer.limit_val_batches", "leave it out")),

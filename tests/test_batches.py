@@ -1,6 +1,6 @@
 """Batches: every text once an epoch, in a seeded order, with little padding, as the tokenizer itself pads."""
 
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytorch_lightning import LightningModule, Trainer
 from transformers import PreTrainedTokenizerBase
 
-from frostline.data.batches import BucketedBatches, Share, SortedBatches, TokenizedTexts, loader
+from frostline.data.batches import BucketedBatches, Share, SortedBatches, TokenizedTexts, ahead, loader
 from frostline.data.text import TextData
 from frostline.errors import InputError
 from frostline.model.tiny import Tiny
@@ -207,3 +207,35 @@ def test_devices_share_each_batch_and_every_text_comes_once(devices):
 def test_too_few_texts_for_the_devices_are_told():
     with pytest.raises(InputError, match=r"3 texts in batches of 16 are too few for 4 devices: use fewer"):
         BucketedBatches(np.array([3, 4, 5]), 16, 0, share=Share(0, 4))
+
+
+def test_few_lengths_are_few_and_each_at_most_a_quarter_longer():
+    texts = TokenizedTexts(
+        np.zeros(131_328, np.int32), np.arange(513).cumsum(), np.zeros(512, int), 0, few_lengths=True
+    )
+    padded = [texts[[i]]["input_ids"].shape[1] for i in range(512)]
+    assert all(length >= own for length, own in zip(padded, texts.lengths, strict=True))
+    found = sorted(set(padded))
+    assert found[:9] == [8, 16, 24, 32, 40, 48, 56, 64, 80]
+    assert len(found) == 20
+    assert all(b <= max(a + 8, 1.25 * a) for a, b in pairwise(found))
+
+
+def test_batches_made_ahead_come_in_order_and_errors_where_they_belong():
+    made = []
+
+    def numbers():
+        for i in range(5):
+            made.append(i)
+            yield i
+        raise ValueError("the fifth")
+
+    coming = ahead(numbers(), count=2)
+    assert [next(coming), next(coming)] == [0, 1]
+    coming.close()
+    assert len(made) <= 4  # two that were given, two ahead
+    coming = ahead(numbers())
+    assert [next(coming) for _ in range(5)] == list(range(5))
+    with pytest.raises(ValueError, match="the fifth"):
+        next(coming)
+    assert list(ahead(iter("abc"), count=8)) == ["a", "b", "c"]

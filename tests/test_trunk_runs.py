@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from frostline import frozen
 from frostline.model.tiny import Tiny
 from frostline.sweep import ledger
 from frostline.trunk.cache import Store
@@ -42,6 +44,34 @@ def test_kept_in_fp32_it_trains_as_without(freeze, train, keep, metrics):
     assert kept == pytest.approx(plain, abs=1e-4)
     assert metrics("kept")["timing"]["trunk_seconds"] > 0
     assert metrics("plain")["timing"]["trunk_seconds"] == 0
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("fp32", 1e-4), ("fp16", 5e-3)])
+def test_the_first_fifty_losses_are_the_plain_runs(dtype, tolerance, train, keep, tmp_path):
+    """Dropout included: the rest draws the same random numbers behind kept outputs."""
+    options = ("freeze=top2", "optimizer.lr=1e-3", "trainer.max_epochs=7", "trainer.log_every_n_steps=1", "test=false")
+    assert train(*options, keep, f"trunk.dtype={dtype}", "hydra.run.dir=kept").status == 0
+    assert train(*options, "trunk=none", "hydra.run.dir=plain").status == 0
+    kept, plain = (losses(tmp_path / run / "tensorboard")[:50] for run in ("kept", "plain"))
+    assert len(kept) == 50
+    assert kept == pytest.approx(plain, abs=tolerance)
+    assert max(plain) - min(plain) > 0.01
+
+
+def losses(folder: Path) -> list[float]:
+    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    reader.Reload()
+    return [event.value for event in reader.Scalars("train/loss")]
+
+
+def test_held_on_the_device_it_trains_as_from_the_file(train, keep, metrics, monkeypatch):
+    """On a GPU small entries are held there; a CPU stands in for it."""
+    found = []
+    for run, room in {"file": 0, "held": 10**9}.items():
+        monkeypatch.setattr(frozen, "room_to_hold", lambda device, room=room: found.append(room) or room)
+        assert train("freeze=top1", keep, "optimizer.lr=2e-3", f"hydra.run.dir={run}").status == 0
+    assert found == [0, 0, 0, 10**9, 10**9, 10**9]  # train, validation and test of each
+    assert metrics("held")["metrics"] == metrics("file")["metrics"]
 
 
 def test_a_second_run_reads_what_the_first_kept_and_gives_the_same_digits(train, keep, metrics, tmp_path):

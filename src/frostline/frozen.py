@@ -20,6 +20,8 @@ from frostline.trunk.moving import MovingTrunk
 
 log = logging.getLogger(__name__)
 
+SHARE_OF_FREE_GPU = 8
+
 
 def moving_trunk(cfg: DictConfig, freeze: Freeze, data: TextData, clock: Clock) -> list[MovingTrunk]:
     """What keeps trunks behind the moving boundary of a schedule; nothing for a policy that stays."""
@@ -58,7 +60,16 @@ def texts_in_use(cfg: DictConfig, data: TextData) -> list[TokenizedTexts]:
 
 
 def keep_trunk(trunk: Trunk, data: TextData, test: bool, clock: Clock) -> None:
-    """Let each split's batches hold what the trunk gives for its texts; the time counts where its split's does."""
+    """Let each split's batches hold what the trunk gives for its texts; the time counts where its split's does.
+
+    What takes little of a GPU's memory lies there from the start.
+    """
     for split, phase in [("train", "trunk"), ("validation", "validation"), *([("test", "test")] if test else [])]:
         with clock.phase(phase):
-            data.replace(split, trunk.outputs(data.tokens(split)))
+            kept = trunk.outputs(data.tokens(split))
+            data.replace(split, kept.hold(trunk.device) if kept.values.nbytes <= room_to_hold(trunk.device) else kept)
+
+
+def room_to_hold(device: torch.device) -> int:
+    """How many bytes of kept outputs may lie on the device; none on a CPU, where the cache's mapped pages serve."""
+    return torch.cuda.mem_get_info(device)[0] // SHARE_OF_FREE_GPU if device.type == "cuda" else 0

@@ -108,6 +108,7 @@ RULES: dict[str, Rule] = {
     "trainer.log_every_n_steps": whole(1, MANY),
     "trainer.checkpoint_minutes": number(0, 525_600),
     "trainer.gradient_checkpointing": FLAG,
+    "trainer.cuda_graphs": Rule(lambda value: isinstance(value, bool) or value == "auto", "auto, true or false"),
     "callbacks.progress_bar.refresh_rate": whole(0, MANY),
     "hydra.launcher.n_jobs": whole(1, 10_000).or_minus_one(" for one a core"),
     "hydra.launcher.timeout_min": whole(1, 525_600),

@@ -25,13 +25,14 @@ from frostline.model import activations, kernels
 from frostline.model.anatomy import Anatomy, max_positions
 from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
+from frostline.model.graphs import Graphs
 from frostline.model.optim import parts
 from frostline.resume import checkpoint_to_go_on_from, require_fits
 from frostline.sharding import whole_weights
 from frostline.summary import final_metrics, log_hparams, say_where, speeds, summarise
 from frostline.sweep import ledger
 from frostline.timing import Clock
-from frostline.trainer import BEST, CHECKPOINTS, LAST, make_trainer, quiet
+from frostline.trainer import BEST, CHECKPOINTS, LAST, make_trainer, quiet, wants_graphs
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +87,17 @@ def fit(cfg: DictConfig, folder: Path, clock: Clock, data: TextData, network: Pr
     trainer = make_trainer(cfg, folder, clock, [freeze, *moving], isinstance(policy, Schedule), step)
     device = trainer.strategy.root_device
     memory.reset_peak(device)
+    use_graphs = wants_graphs(cfg, device, data.steps(cfg.trainer.max_epochs, cfg.trainer.max_steps))
+    if use_graphs:
+        data.pad_to_few_lengths()
     trunk = None if moving else find_trunk(cfg, data, network, anatomy, policy, device)
     if trunk:
         keep_trunk(trunk, data, cfg.test, clock)
 
     rates = partial(parts, network, anatomy, policy.ends(anatomy))  # sharding makes other parameters of them
     classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest, rates)
+    if use_graphs:
+        classifier.fast_loss = Graphs(classifier, data.batch_size)
     if checkpoint and step is None:  # one that the user names
         require_fits(Path(checkpoint), classifier)
     trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)

@@ -16,11 +16,12 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from frostline import ranks
 from frostline.errors import InputError
+from frostline.model import graphs
 from frostline.resume import LastCheckpoint
 from frostline.sharding import Sharded
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
-NOT_LIGHTNINGS = ("checkpoint_minutes", "gradient_checkpointing")
+NOT_LIGHTNINGS = ("checkpoint_minutes", "cuda_graphs", "gradient_checkpointing")
 # Without validation at the end of training there is no best epoch, and without checkpoints none to go back to.
 OURS = {"enable_checkpointing", "fast_dev_run", "limit_val_batches", "overfit_batches", "barebones"}
 CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
@@ -65,6 +66,28 @@ def make_trainer(
     except (TypeError, ValueError, MisconfigurationException) as error:  # Lightning's own check of its options
         why = " ".join(str(error).split()).removeprefix("Trainer.__init__() ")
         raise InputError(f"trainer.*: {why[:200]}: see conf/trainer/ and Lightning's Trainer") from error
+
+
+def wants_graphs(cfg: DictConfig, device: torch.device, steps: int) -> bool:
+    """Whether training steps are to be recorded as CUDA graphs; InputError where they cannot, but are asked for."""
+    wanted = cfg.trainer.cuda_graphs
+    why = _no_graphs(cfg, device)
+    if wanted is True and why:
+        raise InputError(f"trainer.cuda_graphs=true, but {why}: use auto, or false")
+    return wanted is True or (wanted == "auto" and not why and steps >= graphs.WORTH_STEPS)
+
+
+def _no_graphs(cfg: DictConfig, device: torch.device) -> str | None:
+    """Why steps cannot be recorded."""
+    if device.type != "cuda":
+        return "the run is not on a GPU"
+    if ranks.count(cfg) > 1:
+        return "several devices average their gradients on the way"
+    if cfg.trainer.gradient_checkpointing:
+        return "trainer.gradient_checkpointing=true computes parts of a step again"
+    if cfg.trainer.get("accumulate_grad_batches", 1) != 1:
+        return "trainer.accumulate_grad_batches adds to gradients that the next graph overwrites"
+    return None
 
 
 def make_logger(cfg: DictConfig, earlier_step: int | None) -> Logger | bool:

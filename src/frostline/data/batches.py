@@ -1,7 +1,11 @@
 """Token ids kept unpadded, and length-bucketed batches of them."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +23,8 @@ class TokenizedTexts(Dataset):
 
     Indexed with a list of positions it gives a batch: `input_ids` and `attention_mask` (batch, length), `labels` and
     `index` (batch,), and `token_type_ids` where `token_types` is given. Its length is the longest text's, rounded up
-    to a multiple of `pad_to_multiple_of`, but not over `max_length`.
+    to a multiple of `pad_to_multiple_of`, or with `few_lengths` to 8, 16, … 64, 80, … 128, 160 and so on, but not
+    over `max_length`.
     """
 
     ids: np.ndarray
@@ -30,6 +35,7 @@ class TokenizedTexts(Dataset):
     pad_token_type: int = 0
     pad_left: bool = False
     pad_to_multiple_of: int = 1
+    few_lengths: bool = False
     max_length: int | None = None
 
     @classmethod
@@ -65,7 +71,8 @@ class TokenizedTexts(Dataset):
         starts = self.offsets[rows][:, None]
         lengths = self.offsets[rows + 1][:, None] - starts
         longest = int(lengths.max())
-        padded = -(-longest // self.pad_to_multiple_of) * self.pad_to_multiple_of
+        multiple = few(longest) if self.few_lengths else self.pad_to_multiple_of
+        padded = -(-longest // multiple) * multiple
         padded = max(longest, min(padded, self.max_length or padded))
         columns = np.arange(padded)[None]
         if self.pad_left:
@@ -84,6 +91,11 @@ class TokenizedTexts(Dataset):
         if self.token_types is not None:
             batch["token_type_ids"] = _padded(self.token_types, source, mask, self.pad_token_type)
         return batch
+
+
+def few(length: int) -> int:
+    """What a length is to be a multiple of, for few lengths, each at most a quarter more than the one before."""
+    return max(8, 1 << max(0, (length - 1).bit_length() - 3))
 
 
 def _padded(values: np.ndarray, source: np.ndarray, mask: np.ndarray, pad: int) -> torch.Tensor:
@@ -184,8 +196,18 @@ def loader(texts: Dataset, batches: Sampler[list[int]], kind: type[DataLoader] =
 
     It draws from a generator of its own: passing over texts leaves torch's random state as it was.
     """
-    pinned = torch.cuda.is_available()
+    pinned = torch.cuda.is_available() and not getattr(texts, "on_device", False)
     return kind(texts, sampler=batches, batch_size=None, pin_memory=pinned, generator=torch.Generator())
+
+
+def ahead(batches: Iterator[Any], start: Callable[[], None] | None = None, count: int = 2) -> Iterator[Any]:
+    """The same batches, the next `count` of them made meanwhile in a thread, which calls `start` first."""
+    end = object()
+    with ThreadPoolExecutor(1, "batches", start) as thread:
+        coming = deque(thread.submit(next, batches, end) for _ in range(count))
+        while (batch := coming.popleft().result()) is not end:
+            coming.append(thread.submit(next, batches, end))
+            yield batch
 
 
 class ResumableLoader(DataLoader):
@@ -195,7 +217,10 @@ class ResumableLoader(DataLoader):
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         self._position = self.sampler.skip
-        for batch in super().__iter__():
+        batches = super().__iter__()
+        if torch.cuda.is_available():  # a thread pins memory on the first GPU unless told otherwise
+            batches = ahead(batches, partial(torch.cuda.set_device, torch.cuda.current_device()))
+        for batch in batches:
             self._position += 1
             yield batch
 

@@ -205,6 +205,15 @@ class TextData(LightningDataModule):
         """The token ids and labels of a split."""
         return self._tokens[split]
 
+    def steps(self, epochs: int, most: int = -1) -> int:
+        """Batches in so many epochs, or `most` where that is fewer; -1 is no limit."""
+        found = epochs * -(-len(self.labels["train"]) // self.batch_size)
+        return most if epochs == -1 or 0 <= most < found else found
+
+    def pad_to_few_lengths(self) -> None:
+        """Let training batches have fewer lengths still, whatever `pad_to_multiple_of` says."""
+        self._tokens["train"] = replace(self._tokens["train"], few_lengths=True)
+
     def replace(self, split: str, texts: TorchDataset) -> None:
         """Make batches of a split from `texts`, which stand for its token ids: as many, of the same lengths."""
         self._batched[split] = texts

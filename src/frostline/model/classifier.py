@@ -38,7 +38,8 @@ class Classifier(LightningModule):
 
     Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). Where they have
     `kept`, `rest` makes logits of it, the mask and maybe the ids: the part of `network` that trains. `parts` gives
-    the network's, for a rate of their own, once training begins; without it all parameters have one. After testing,
+    the network's, for a rate of their own, once training begins; without it all parameters have one. `fast_loss` stands
+    in for `loss` in training where it is set. After testing,
     `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order, and `test_confusion` (labels,
     labels) has a row for each true label.
     """
@@ -55,6 +56,7 @@ class Classifier(LightningModule):
         self.rest = rest
         self.recipe = optimizer
         self.parts = parts or (lambda: [Part(list(network.parameters()))])
+        self.fast_loss: Callable[[dict[str, torch.Tensor]], torch.Tensor] | None = None
         labels = network.config.num_labels
         self.val_quality = quality(labels, "val/")
         self.test_quality = quality(labels, "test/")
@@ -77,13 +79,17 @@ class Classifier(LightningModule):
             return self.rest(batch["kept"].float(), **encoder_inputs(batch)).float()
         return self.network(**encoder_inputs(batch)).logits.float()
 
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The mean cross-entropy of a batch, a scalar."""
+        return F.cross_entropy(self(batch), batch["labels"])
+
     # Training
 
     def on_train_epoch_start(self) -> None:
         self._logged = None
 
     def training_step(self, batch: dict[str, torch.Tensor], step: int) -> torch.Tensor:
-        loss = F.cross_entropy(self(batch), batch["labels"])
+        loss = (self.fast_loss or self.loss)(batch)
         self.trained_texts += len(batch["labels"])
         self.trained_tokens += batch["attention_mask"].sum()
         self._watch(loss)
@@ -139,6 +145,9 @@ class Classifier(LightningModule):
         """Lightning's, and then no gradients: it would keep them through the next forward pass."""
         super().optimizer_step(*args, **kwargs)
         self.zero_grad(set_to_none=True)
+
+    def on_fit_end(self) -> None:
+        self.fast_loss = None  # and the memory that it holds
 
     # Evaluation
 

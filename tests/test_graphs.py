@@ -1,0 +1,139 @@
+"""Training steps as recorded graphs: the plain run's digits, or plain steps and the reason.
+
+What needs no GPU is tried with a stand-in that works as a graph does: on the tensors it was recorded with, into which
+each batch is copied. Where there is a GPU, real graphs run, too.
+"""
+
+import copy
+import logging
+
+import pytest
+import torch
+from pytorch_lightning import Trainer, seed_everything
+
+from frostline.data.batches import BucketedBatches, TokenizedTexts, loader
+from frostline.freeze.callback import Freeze
+from frostline.freeze.policy import Top
+from frostline.model import graphs
+from frostline.model.classifier import Classifier
+from frostline.model.graphs import Graphs
+from frostline.model.optim import LinearDecayAdamW
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+class Recorder:
+    """Records as `graphs.record` does, without a GPU."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, step, tensors):
+        self.shapes.append(tuple(tensors[0].shape))
+        step(*tensors)  # as warming up does: draws random numbers
+
+        def replay(*given):
+            for own, new in zip(tensors, given, strict=True):
+                own.copy_(new)
+            return step(*tensors)
+
+        return replay
+
+
+@pytest.fixture
+def texts():
+    """60 texts of 3 to 20 tokens, two labels."""
+    rng = torch.Generator().manual_seed(0)
+    lengths = torch.randint(3, 21, (60,), generator=rng)
+    ids = torch.randint(5, 20, (int(lengths.sum()),), generator=rng).numpy()
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)]).numpy()
+    return TokenizedTexts(ids, offsets, torch.arange(60).numpy() % 2, pad_id=0, few_lengths=True)
+
+
+@pytest.fixture
+def fit(tiny_network, texts, tmp_path):
+    """Train three epochs in batches of 8 (the last has 4), with dropout; returns the classifier's weights."""
+
+    def run(record=None, accelerator="cpu"):
+        seed_everything(0, verbose=False)
+        classifier = Classifier(tiny_network("bert", dropout=0.1), LinearDecayAdamW(lr=1e-3))
+        if record:
+            classifier.fast_loss = Graphs(classifier, 8, record)
+        trainer = Trainer(
+            max_epochs=3, accelerator=accelerator, devices=1, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, callbacks=[Freeze(Top(n=2))],
+            default_root_dir=tmp_path, gradient_clip_val=1.0,
+        )  # fmt: skip
+        trainer.fit(classifier, loader(texts, BucketedBatches(texts.lengths, 8, seed=0)))
+        assert classifier.fast_loss is None
+        return {name: value.cpu() for name, value in classifier.network.state_dict().items()}
+
+    return run
+
+
+def test_recorded_steps_end_in_the_plain_runs_digits(fit):
+    recorder = Recorder()
+    torch.testing.assert_close(fit(recorder), fit(), rtol=0, atol=0)
+    assert sorted(recorder.shapes) == [(8, 8), (8, 16), (8, 24)]  # each shape once; never the last batch's
+
+
+def test_what_cannot_be_recorded_is_plain_and_told_once(fit, caplog):
+    def refuse(step, tensors):
+        step(*tensors)
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    with caplog.at_level(logging.WARNING):
+        weights = fit(refuse)
+    torch.testing.assert_close(weights, fit(), rtol=0, atol=0)
+    told = [record.message for record in caplog.records if "CUDA graphs" in record.message]
+    assert len(told) == 1
+    assert "operation not permitted when stream is capturing more" in told[0]
+
+
+@pytest.mark.parametrize("wrong", [lambda loss: loss * 1.1, lambda loss: loss * float("nan")])
+def test_graphs_with_another_loss_are_not_used(wrong, fit, caplog):
+    def record(step, tensors):
+        replay = Recorder()(step, tensors)
+        return lambda *given: wrong(replay(*given))
+
+    with caplog.at_level(logging.WARNING):
+        weights = fit(record)
+    torch.testing.assert_close(weights, fit(), rtol=0, atol=0)
+    assert "they give a loss of" in caplog.text
+
+
+def test_graphs_do_not_outlive_a_change_of_what_trains(tiny_network, texts):
+    recorder = Recorder()
+    classifier = Classifier(tiny_network("bert"), LinearDecayAdamW())
+    step, batch = Graphs(classifier, 8, recorder), texts[list(range(8))]
+    step(batch), step(batch)
+    assert len(recorder.shapes) == 1
+    next(classifier.network.parameters()).requires_grad = False
+    step(batch), step(batch)
+    assert len(recorder.shapes) == 2
+    classifier.rest = lambda *_, **__: None  # another trunk
+    step(batch)
+    assert len(recorder.shapes) == 3
+
+
+def test_a_hidden_token_is_the_samples_alone(texts):
+    batch = texts[[0, 1]]
+    mask = batch["attention_mask"].clone()
+    assert graphs.with_a_gap(batch)["attention_mask"][0, -1] == 0
+    torch.testing.assert_close(batch["attention_mask"], mask)
+
+
+@on_gpu
+def test_real_graphs_end_where_plain_steps_do(fit, caplog):
+    recorded = []
+
+    def record(step, tensors):
+        recorded.append(tensors)
+        return graphs.record(step, tensors)
+
+    with caplog.at_level(logging.WARNING):
+        weights = fit(record, "gpu")
+    assert "CUDA graphs" not in caplog.text
+    assert len(recorded) == 3
+    torch.testing.assert_close(weights, fit(accelerator="gpu"), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(weights, fit(copy.copy(record), "gpu"), rtol=0, atol=0)

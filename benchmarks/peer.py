@@ -57,7 +57,7 @@ def freeze(model: torch.nn.Module, depth: str) -> None:
 def main() -> None:
     args = options()
     splits = load_dataset("parquet", data_files={s: f"{args.data}/{s}.parquet" for s in ("train", "test")})
-    labels = splits["train"].features["label"].num_classes
+    labels = len(set(splits["train"]["label"]))
     set_seed(args.seed)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = AutoModelForSequenceClassification.from_pretrained(args.model, num_labels=labels, dtype=torch.float32)

@@ -2,11 +2,12 @@
 """Seconds for each text and anonymous memory as the training set grows: both should stay flat.
 
     python benchmarks/scale.py --sizes 1000,10000,100000 --freeze top1
+    python benchmarks/scale.py --sizes 120000 --freeze none --epochs 3 --model bert-base    (AG News' worth, on a GPU)
 
-Each size is one process of `python train.py` on a parquet file of generated reviews: MiniLM, one epoch, an empty trunk
-cache. Printed: microseconds of trunk and fit for each text, and the process's peak anonymous memory (RssAnon, read from
-/proc ten times a second; pages of mapped files are not in it), as they are and relative to the smallest size; below,
-what a million texts would take by these figures.
+Each size is one process of `python train.py` on a file of generated reviews, with an empty trunk cache. Printed:
+microseconds of trunk and fit for each text, and the process's peak anonymous memory (RssAnon, read from /proc ten times
+a second; pages of mapped files are not in it), as they are and relative to the smallest size; below, what a million
+texts would take by these figures.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import models
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -42,15 +44,16 @@ class Size:
         return (self.trunk + self.fit) / self.texts
 
 
-def run(texts: int, freeze: str) -> Size:
+def run(texts: int, args: argparse.Namespace) -> Size:
     """Train on that many texts and watch the process's memory."""
     with tempfile.TemporaryDirectory() as folder:
         for split, rows in generate("reviews", 0, {"train": texts, "validation": 300}).items():
             columns = dict(zip(("text", "label"), map(list, zip(*rows, strict=True)), strict=True))
             pq.write_table(pa.table(columns), Path(folder, f"{split}.parquet"))
         command = [
-            sys.executable, "train.py", "model=minilm", "data=files", f"data.path={folder}", f"freeze={freeze}",
-            "test=false", "callbacks=none", "seed=1", f"hydra.run.dir={folder}/run", f"trunk.dir={folder}/trunk",
+            sys.executable, "train.py", *models.overrides(args.model, args.folder), "data=files",
+            f"data.path={folder}", f"freeze={args.freeze}", f"trainer.max_epochs={args.epochs}", "test=false",
+            "callbacks=none", "seed=1", f"hydra.run.dir={folder}/run", f"trunk.dir={folder}/trunk",
         ]  # fmt: skip
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
         peak = 0
@@ -76,12 +79,20 @@ def main() -> None:
     cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_argument("--sizes", default="1000,10000,100000", help="training texts, comma-separated, smallest first")
     cli.add_argument("--freeze", default="top1", help="none, head, topN")
+    cli.add_argument("--epochs", default=1, type=int)
+    cli.add_argument("--model", choices=models.NAMES, default="minilm", help="bert-base has random weights")
     args = cli.parse_args()
+    with models.folder(args.model) as args.folder:
+        measure(args)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Run each size and print its row."""
     print("| texts | trunk s | fit s | µs a text | × | RssAnon MiB | × |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     sizes: list[Size] = []
     for texts in map(int, args.sizes.split(",")):
-        size = run(texts, args.freeze)
+        size = run(texts, args)
         sizes.append(size)
         first = sizes[0]
         print(

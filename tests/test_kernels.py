@@ -36,6 +36,25 @@ def test_logits_and_gradients_are_torchs_own(family, tiny_network, batch):
     torch.testing.assert_close(step(network, batch), plain, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
+def test_without_gradients_sums_and_gelu_come_with_the_products(family, tiny_network, batch):
+    network = tiny_network(family).eval()
+    plain, before = counted(network, batch)
+    kernels.use("amd", network)
+    fast, after = counted(network, batch)
+    torch.testing.assert_close(fast, plain, rtol=0, atol=1e-5)
+    layers = network.config.num_hidden_layers
+    assert before["aten::add"] - after["aten::add"] == 2 * layers
+    assert before["aten::gelu"] - after.get("aten::gelu", 0) == layers
+
+
+def counted(network, batch):
+    """Logits without gradients, and how often each operation was called for them."""
+    with torch.no_grad(), torch.profiler.profile() as profile:
+        logits = network(**batch).logits
+    return logits, {event.key: event.count for event in profile.key_averages()}
+
+
 @pytest.mark.parametrize("shape", [(7, 5), (2, 7, 5), (1, 5), (3, 1, 1, 5)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_any_shape_and_any_strides(shape, bias):

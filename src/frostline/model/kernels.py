@@ -4,10 +4,12 @@ torch multiplies fp32 matrices with MKL, which there reaches half the rate of on
 brings. The products stay fp32; they differ from MKL's in the order of their sums. For dropout, see `dropout.py`.
 """
 
+from functools import cache
 from pathlib import Path
 
 import torch
 from torch import nn
+from transformers.activations import GELUActivation
 
 from frostline.errors import InputError
 from frostline.model.dropout import ATTENTION, Dropout
@@ -36,8 +38,7 @@ def use(choice: str, network: nn.Module) -> str:
     chosen = choose(choice)
     if chosen == "amd":
         for module in network.modules():
-            if type(module) in REPLACED:
-                module.__class__ = REPLACED[type(module)]
+            module.__class__ = replacement(type(module))
         if getattr(getattr(network, "config", None), "_attn_implementation", None) == "sdpa":
             network.set_attn_implementation(ATTENTION)
     return chosen
@@ -52,11 +53,15 @@ class Linear(nn.Linear):
     """A linear layer whose fp32 products on a CPU, forward and backward, are oneDNN's; elsewhere a plain one."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        plain = input.device.type != "cpu" or input.ndim < 2 or torch.is_autocast_enabled("cpu")
-        if plain or not input.dtype == self.weight.dtype == torch.float32:
+        if not self.is_ours(input):
             return super().forward(input)
         # Rows alone: for other shapes oneDNN gives a view, which a family's own code may not change in place.
         return _Linear.apply(input.flatten(0, -2), self.weight, self.bias).unflatten(0, input.shape[:-1])
+
+    def is_ours(self, input: torch.Tensor) -> bool:
+        """Whether oneDNN multiplies this input."""
+        here = input.device.type == "cpu" and input.ndim >= 2 and not torch.is_autocast_enabled("cpu")
+        return here and input.dtype == self.weight.dtype == torch.float32
 
 
 class _Linear(torch.autograd.Function):
@@ -80,7 +85,45 @@ def _product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, "none", [], "")
 
 
+class _Intermediate(nn.Module):
+    """In front of a BERT-like layer's first feed-forward half: without gradients, GELU comes with the product."""
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        dense = self.dense
+        exact = type(self.intermediate_act_fn) is GELUActivation
+        if torch.is_grad_enabled() or not exact or not dense.is_ours(hidden_states):
+            return super().forward(hidden_states)
+        rows = hidden_states.flatten(0, -2)
+        out = torch.ops.mkldnn._linear_pointwise.default(rows, dense.weight, dense.bias, "gelu", [], "none")
+        return out.unflatten(0, hidden_states.shape[:-1])
+
+
+class _Output(nn.Module):
+    """In front of what ends a BERT-like half layer: without gradients and dropout, the sum comes with the product."""
+
+    def forward(self, hidden_states: torch.Tensor, input_tensor: torch.Tensor) -> torch.Tensor:
+        dense = self.dense
+        if torch.is_grad_enabled() or self.dropout.training or not dense.is_ours(hidden_states):
+            return super().forward(hidden_states, input_tensor)
+        rows, before = hidden_states.flatten(0, -2), input_tensor.flatten(0, -2)
+        out = torch.ops.mkldnn._linear_pointwise.binary(rows, before, dense.weight, dense.bias, "add")
+        return self.LayerNorm(out.unflatten(0, hidden_states.shape[:-1]))
+
+
+FASTER = {
+    family + half: before
+    for family in ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra")
+    for half, before in {"Intermediate": _Intermediate, "SelfOutput": _Output, "Output": _Output}.items()
+}
 REPLACED: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: Linear, nn.Dropout: Dropout}
+
+
+@cache
+def replacement(kind: type[nn.Module]) -> type[nn.Module]:
+    """The class that stands in for a module's own; the same where there is nothing to win."""
+    if kind.__name__ in FASTER and kind.__module__.startswith("transformers."):  # by name, to import no family in vain
+        return type(kind.__name__, (FASTER[kind.__name__], kind), {})
+    return REPLACED.get(kind, kind)
 
 
 def _vendor() -> str | None:

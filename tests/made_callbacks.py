@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 
 
 class CopyCheckpoints(pl.Callback):
@@ -16,3 +17,12 @@ class CopyCheckpoints(pl.Callback):
         if self.last.exists():
             self.folder.mkdir(exist_ok=True)
             shutil.copy(self.last, self.folder / f"{trainer.global_step}.ckpt")
+
+
+class TurnRound(pl.Callback):
+    """Makes the head say the opposite of what it has learnt, when an epoch ends."""
+
+    @torch.no_grad()
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for parameter in pl_module.network.classifier.parameters():
+            parameter.neg_()

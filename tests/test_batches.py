@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from pytorch_lightning import LightningModule, Trainer
 from transformers import PreTrainedTokenizerBase
 
-from frostline.data.batches import BucketedBatches, Share, SortedBatches, TokenizedTexts, ahead, loader
+from frostline.data.batches import (
+    BucketedBatches,
+    ResumableLoader,
+    Share,
+    SortedBatches,
+    TokenizedTexts,
+    ahead,
+    loader,
+)
 from frostline.data.text import TextData
 from frostline.errors import InputError
 from frostline.model.tiny import Tiny
@@ -239,3 +247,19 @@ def test_batches_made_ahead_come_in_order_and_errors_where_they_belong():
     with pytest.raises(ValueError, match="the fifth"):
         next(coming)
     assert list(ahead(iter("abc"), count=8)) == ["a", "b", "c"]
+
+
+def test_pinned_batches_are_the_plain_ones_and_their_place_is_kept(batches, monkeypatch):
+    """Pinning needs a GPU, so here it does nothing."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    texts, sampler = batches.dataset, batches.sampler
+    plain, ahead_of_time = (
+        ResumableLoader(texts, sampler=sampler, batch_size=None, pin_memory=pinned) for pinned in (False, True)
+    )
+    expected = [batch["index"].tolist() for batch in plain]
+    assert [batch["index"].tolist() for batch in ahead_of_time] == expected
+    for _, batch in zip(range(3), ahead_of_time, strict=False):
+        assert batch["labels"].shape == (8,)
+    assert ahead_of_time.state_dict() == {"position": 3}
+    ahead_of_time.load_state_dict({"position": 3})
+    assert [batch["index"].tolist() for batch in ahead_of_time] == expected[3:]

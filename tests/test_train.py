@@ -166,6 +166,25 @@ def test_a_run_goes_on_from_its_checkpoint_under_the_same_policy_only(train, tmp
     assert metrics("second")["steps"] == 16
 
 
+def test_the_best_epoch_comes_along_from_another_runs_checkpoint(train, tmp_path, metrics):
+    first = ("freeze=top1", "optimizer.lr=2e-3", "trainer.max_epochs=2", "keep_checkpoints=true")
+    assert train(*first, "hydra.run.dir=first").status == 0
+    best = max(epoch["val/f1"] for epoch in metrics("first")["history"])
+    folder = tmp_path / "first" / "checkpoints"
+    (folder / "alone").mkdir()
+    (folder / "alone" / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes())
+    more = ("freeze=top1", "trainer.max_epochs=3", "+callbacks.worse._target_=made_callbacks.TurnRound")
+    for run, checkpoint in {"second": folder / "last.ckpt", "third": folder / "alone" / "last.ckpt"}.items():
+        outcome = train(*more, f"resume={checkpoint}", f"hydra.run.dir={run}")
+        assert outcome.status == 0, outcome.err
+        found = metrics(run)
+        if run == "second":
+            assert found["metrics"]["val/f1"] == best > found["history"][-1]["val/f1"]
+        else:
+            assert found["metrics"]["val/f1"] == found["history"][-1]["val/f1"]
+            assert "is not in a best.ckpt beside the checkpoint" in outcome.err
+
+
 def test_print_parameters_lists_every_one(train):
     outcome = train(RUN, "freeze=head", "print_parameters=true")
     assert "bert.encoder.layer.2.output.dense.weight: requires_grad=False" in outcome.out

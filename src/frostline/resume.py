@@ -1,7 +1,9 @@
 """What lets a run that was stopped go on as if it had not been: last.ckpt, written often, with every random state."""
 
 import logging
+import os
 import random
+import shutil
 import time
 from pathlib import Path
 from pickle import UnpicklingError
@@ -11,11 +13,47 @@ from zipfile import is_zipfile
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
 from frostline.errors import InputError
 
 log = logging.getLogger(__name__)
+
+CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """The best epoch's weights by validation F1, as `best.ckpt`; in a folder of another name it goes on, too."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            dirpath=folder, filename=BEST.removesuffix(".ckpt"), monitor="val/f1", mode="max", save_weights_only=True,
+            enable_version_counter=False, auto_insert_metric_name=False,
+        )  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        score, own = state_dict["best_model_score"], Path(self.dirpath, BEST)
+        if score is None:
+            return  # no epoch had ended
+        held = torch.load(own, weights_only=True, mmap=True)["validation"]["val/f1"] if own.exists() else None
+        if held != score:
+            log.warning(
+                f"The best epoch so far (validation F1 {score:.3f}) is not in a {BEST} beside the checkpoint: "
+                "the best from here on counts."
+            )
+            return
+        here = {"best_model_path": str(own), "kth_best_model_path": str(own), "best_k_models": {str(own): score}}
+        super().load_state_dict({**state_dict, **here, "dirpath": self.dirpath})
+
+
+def take_best_along(checkpoint: Path, folder: Path) -> None:
+    """Copy the `best.ckpt` beside a checkpoint that a user names into this run's own folder for them."""
+    best = checkpoint.parent / BEST
+    if best.is_file() and best.parent.resolve() != folder.resolve():
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / f"{BEST}.{os.getpid()}"  # each device's process brings its own
+        shutil.copyfile(best, fresh)
+        fresh.replace(folder / BEST)
 
 
 class LastCheckpoint(Checkpoint):

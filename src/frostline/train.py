@@ -27,12 +27,12 @@ from frostline.model.classifier import Classifier
 from frostline.model.first_token import shorten
 from frostline.model.graphs import Graphs
 from frostline.model.optim import parts
-from frostline.resume import checkpoint_to_go_on_from, require_fits
+from frostline.resume import BEST, CHECKPOINTS, LAST, checkpoint_to_go_on_from, require_fits, take_best_along
 from frostline.sharding import whole_weights
 from frostline.summary import final_metrics, log_hparams, say_where, speeds, summarise
 from frostline.sweep import ledger
 from frostline.timing import Clock
-from frostline.trainer import BEST, CHECKPOINTS, LAST, make_trainer, quiet, wants_graphs
+from frostline.trainer import make_trainer, quiet, wants_graphs
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ def fit(cfg: DictConfig, folder: Path, clock: Clock, data: TextData, network: Pr
         classifier.fast_loss = Graphs(classifier, data.batch_size)
     if checkpoint and step is None:  # one that the user names
         require_fits(Path(checkpoint), classifier)
+        take_best_along(Path(checkpoint), folder / CHECKPOINTS)
     trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     return Run(folder, clock, data, classifier, trainer, freeze)
 

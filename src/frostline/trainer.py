@@ -10,21 +10,20 @@ import transformers
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
+from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from frostline import ranks
 from frostline.errors import InputError
 from frostline.model import graphs
-from frostline.resume import LastCheckpoint
+from frostline.resume import CHECKPOINTS, LAST, BestCheckpoint, LastCheckpoint
 from frostline.sharding import Sharded
 from frostline.timing import Clock, PhaseTimer, TimedCheckpointIO
 
 NOT_LIGHTNINGS = ("checkpoint_minutes", "cuda_graphs", "gradient_checkpointing")
 # Without validation at the end of training there is no best epoch, and without checkpoints none to go back to.
 OURS = {"enable_checkpointing", "fast_dev_run", "limit_val_batches", "overfit_batches", "barebones"}
-CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
 
 
 def make_trainer(
@@ -49,9 +48,10 @@ def make_trainer(
     if on_gpu:
         torch.set_float32_matmul_precision("high")  # TF32
     extra: list[Callback] = [instantiate(callback) for callback in (cfg.callbacks or {}).values()]
+    kept = folder / CHECKPOINTS
     settled = {
         "logger": make_logger(cfg, earlier_step),
-        "callbacks": [PhaseTimer(clock), *own, *extra, *checkpoints(folder / CHECKPOINTS, minutes)],
+        "callbacks": [PhaseTimer(clock), *own, *extra, BestCheckpoint(kept), LastCheckpoint(kept / LAST, minutes)],
         "plugins": [TimedCheckpointIO(clock)],
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in extra),
         "enable_model_summary": False,
@@ -98,15 +98,6 @@ def make_logger(cfg: DictConfig, earlier_step: int | None) -> Logger | bool:
     return instantiate(cfg.logger, **({"purge_step": earlier_step} if earlier_step and writes_events else {}))
 
 
-def checkpoints(folder: Path, minutes: float) -> list[Checkpoint]:
-    """`best.ckpt`, the best epoch's weights by validation F1, and `last.ckpt`, all that going on needs."""
-    best = ModelCheckpoint(
-        dirpath=folder, filename=BEST.removesuffix(".ckpt"), monitor="val/f1", mode="max", save_weights_only=True,
-        enable_version_counter=False, auto_insert_metric_name=False,
-    )  # fmt: skip
-    return [best, LastCheckpoint(folder / LAST, minutes)]
-
-
 def quiet() -> None:
     """Leave the terminal to what this project has to say."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -117,7 +108,6 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")  # load_best sees to it
-    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # torchmetrics has done that
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a run that goes on
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # as Freeze wants it

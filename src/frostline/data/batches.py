@@ -1,10 +1,9 @@
 """Token ids kept unpadded, and length-bucketed batches of them."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -192,7 +191,7 @@ class SortedBatches(Sampler[list[int]]):
 
 
 def loader(texts: Dataset, batches: Sampler[list[int]], kind: type[DataLoader] = DataLoader) -> DataLoader:
-    """A loader in which the sampler's lists are the batches: one indexing, no collation.
+    """A loader in which the sampler's lists are the batches: one indexing, no collation; pinned where there is a GPU.
 
     It draws from a generator of its own: passing over texts leaves torch's random state as it was.
     """
@@ -200,10 +199,10 @@ def loader(texts: Dataset, batches: Sampler[list[int]], kind: type[DataLoader] =
     return kind(texts, sampler=batches, batch_size=None, pin_memory=pinned, generator=torch.Generator())
 
 
-def ahead(batches: Iterator[Any], start: Callable[[], None] | None = None, count: int = 2) -> Iterator[Any]:
-    """The same batches, the next `count` of them made meanwhile in a thread, which calls `start` first."""
+def ahead(batches: Iterator[Any], count: int = 2) -> Iterator[Any]:
+    """The same batches, the next `count` of them made in a thread while this one is in use."""
     end = object()
-    with ThreadPoolExecutor(1, "batches", start) as thread:
+    with ThreadPoolExecutor(1, "batches") as thread:
         coming = deque(thread.submit(next, batches, end) for _ in range(count))
         while (batch := coming.popleft().result()) is not end:
             coming.append(thread.submit(next, batches, end))
@@ -211,18 +210,22 @@ def ahead(batches: Iterator[Any], start: Callable[[], None] | None = None, count
 
 
 class ResumableLoader(DataLoader):
-    """A loader over `BucketedBatches` whose place within an epoch goes into Lightning's checkpoints."""
+    """A loader over `BucketedBatches` whose place within an epoch goes into Lightning's checkpoints.
+
+    Where batches are pinned, a thread makes them ahead; pinning is not its own, because CUDA may be recording a graph.
+    """
 
     _position = 0
 
+    def __init__(self, *args: Any, pin_memory: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._pins = pin_memory
+
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         self._position = self.sampler.skip
-        batches = super().__iter__()
-        if torch.cuda.is_available():  # a thread pins memory on the first GPU unless told otherwise
-            batches = ahead(batches, partial(torch.cuda.set_device, torch.cuda.current_device()))
-        for batch in batches:
+        for batch in ahead(super().__iter__()) if self._pins else super().__iter__():
             self._position += 1
-            yield batch
+            yield {name: tensor.pin_memory() for name, tensor in batch.items()} if self._pins else batch
 
     def state_dict(self) -> dict[str, int]:
         """Batches of the epoch that were handed out; 0 at its end."""

@@ -182,7 +182,7 @@ def test_the_best_epoch_comes_along_from_another_runs_checkpoint(train, tmp_path
             assert found["metrics"]["val/f1"] == best > found["history"][-1]["val/f1"]
         else:
             assert found["metrics"]["val/f1"] == found["history"][-1]["val/f1"]
-            assert "is not in a best.ckpt beside the checkpoint" in outcome.err
+            assert "is not in a best.ckpt beside the checkpoint" in outcome.out
 
 
 def test_print_parameters_lists_every_one(train):

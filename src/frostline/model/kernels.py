@@ -85,13 +85,17 @@ def _product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, "none", [], "")
 
 
+def _is_one_product(dense: nn.Module, input: torch.Tensor) -> bool:
+    """Whether a layer does nothing but oneDNN's product here: no gradients, and no adapter in its place."""
+    return not torch.is_grad_enabled() and type(dense) is Linear and dense.is_ours(input)
+
+
 class _Intermediate(nn.Module):
     """In front of a BERT-like layer's first feed-forward half: without gradients, GELU comes with the product."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         dense = self.dense
-        exact = type(self.intermediate_act_fn) is GELUActivation
-        if torch.is_grad_enabled() or not exact or not dense.is_ours(hidden_states):
+        if type(self.intermediate_act_fn) is not GELUActivation or not _is_one_product(dense, hidden_states):
             return super().forward(hidden_states)
         rows = hidden_states.flatten(0, -2)
         out = torch.ops.mkldnn._linear_pointwise.default(rows, dense.weight, dense.bias, "gelu", [], "none")
@@ -103,7 +107,7 @@ class _Output(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor, input_tensor: torch.Tensor) -> torch.Tensor:
         dense = self.dense
-        if torch.is_grad_enabled() or self.dropout.training or not dense.is_ours(hidden_states):
+        if self.dropout.training or not _is_one_product(dense, hidden_states):
             return super().forward(hidden_states, input_tensor)
         rows, before = hidden_states.flatten(0, -2), input_tensor.flatten(0, -2)
         out = torch.ops.mkldnn._linear_pointwise.binary(rows, before, dense.weight, dense.bias, "add")

@@ -139,9 +139,19 @@ def missing(args: argparse.Namespace, done: list[Run]) -> Iterator[Run]:
                         yield peer(args, freeze, seed, by)
 
 
-def kept(file: Path | None) -> list[Run]:
-    """The runs of earlier sittings."""
-    return [Run(**run) for run in json.loads(file.read_text())] if file and file.exists() else []
+def settings(args: argparse.Namespace) -> dict[str, str | int | float]:
+    """What all rounds of a comparison share."""
+    return {"data": args.data.resolve().name, "model": args.model, "epochs": args.epochs, "lr": args.lr}
+
+
+def kept(args: argparse.Namespace) -> list[Run]:
+    """The runs of earlier sittings; ends the benchmark where they are of another comparison."""
+    if not args.json or not args.json.exists():
+        return []
+    held = json.loads(args.json.read_text())
+    if held["settings"] != settings(args):
+        sys.exit(f"{args.json} holds runs of {held['settings']}, not of {settings(args)}: name another file")
+    return [Run(**run) for run in held["runs"]]
 
 
 def print_table(runs: list[Run]) -> None:
@@ -181,12 +191,13 @@ def main() -> None:
 
 def compare(args: argparse.Namespace) -> None:
     """Run what is missing and print the tables."""
-    runs = kept(args.json)
+    runs = kept(args)
     for run in missing(args, list(runs)):
         runs.append(run)
         print(f"seed {run.seed}, {run.freeze}, {run.by}: fit {run.fit:.1f} s, F1 {run.f1:.4f}", file=sys.stderr)
         if args.json:
-            args.json.write_text(json.dumps([vars(run) for run in runs], indent=1))
+            held = {"settings": settings(args), "runs": [vars(run) for run in runs]}
+            args.json.write_text(json.dumps(held, indent=1) + "\n")
     print_table(runs)
     if args.sweep:
         print_sweep(sweep(args), runs)

@@ -49,7 +49,7 @@ class KeptTexts(Dataset):
         return replace(self, values=torch.from_numpy(np.array(self.values)).to(device))
 
     def _take(self, rows: np.ndarray) -> torch.Tensor:
-        if isinstance(self.values, torch.Tensor):
+        if self.on_device:
             return self.values[torch.from_numpy(rows).to(self.values.device)]
         return torch.from_numpy(self.values[rows])
 

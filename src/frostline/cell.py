@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from frostline import places, secrets
 from frostline.errors import InputError, one_line
 from frostline.faults import told
+from frostline.startup import quick_imports
 from frostline.sweep import ledger, names, presets
 from frostline.sweep.compose import require_inside
 from frostline.sweep.identity import identify
@@ -73,7 +74,8 @@ def _attempt(cfg: DictConfig, folder: Path, started: float) -> float:
         _stop_on_sigterm()
         launcher = OmegaConf.to_container(HydraConfig.get().launcher, resolve=True)
         with places.place(launcher, cfg.trainer.accelerator, cfg.trainer.devices) as gpu:
-            from frostline import ranks, train  # imports torch: a second or more
+            with quick_imports():
+                from frostline import ranks, train
 
             ranks.use(gpu, cfg)
             devices = ranks.count(cfg)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from frostline.errors import InputError, not_installed
 from frostline.predict.folders import find
+from frostline.startup import quick_imports
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +42,8 @@ def export(folder: Path, out: Path | None = None, overwrite: bool = False) -> Ex
     The encoder is the plain one, without this project's own kernels and shortcuts. Raises InputError where it cannot be
     expressed, or differs from PyTorch by more than 1e-4 in a logit; nothing is left then.
     """
-    from frostline.predict.predictor import load, longest
+    with quick_imports():
+        from frostline.predict.predictor import load, longest
 
     found = find(folder)
     if found.choice:

@@ -22,6 +22,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from frostline import machine, secrets
 from frostline.errors import InputError
+from frostline.startup import quick_imports
 
 CHECK_SECONDS = 0.1
 FEW = 8  # processes that a CPU of any size may try
@@ -101,7 +102,8 @@ def train(cfg: DictConfig, folder: Path, started: float, devices: int) -> float:
 
 
 def _rank(job: Job) -> float:
-    from frostline.train import train
+    with quick_imports():
+        from frostline.train import train
 
     setup_globals()  # Hydra's resolvers, which the run's configuration uses
     HydraConfig.instance().set_config(job.hydra)

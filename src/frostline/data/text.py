@@ -15,7 +15,15 @@ from transformers import PreTrainedTokenizerBase
 
 from frostline import options
 from frostline.data import source
-from frostline.data.batches import BucketedBatches, ResumableLoader, Share, SortedBatches, TokenizedTexts, loader
+from frostline.data.batches import (
+    BucketedBatches,
+    ResumableLoader,
+    Share,
+    SortedBatches,
+    TokenizedTexts,
+    loader,
+    most_tokens,
+)
 from frostline.data.labels import LabelCoder, stratified_sample
 from frostline.errors import InputError
 
@@ -23,7 +31,6 @@ log = logging.getLogger(__name__)
 
 EVAL_BATCH_FACTOR = 4  # evaluation keeps no gradients, so its batches can be larger
 WINDOW_BATCHES = 50
-UNLIMITED = 2**31 - 1  # tokens; a tokenizer without a limit says 10**30, which its own truncation cannot take
 TEST_FRACTION_OF_ONE_FILE = 0.2
 
 
@@ -176,7 +183,7 @@ class TextData(LightningDataModule):
 
     def tokenize(self, tokenizer: PreTrainedTokenizerBase, max_positions: int | None) -> None:
         """Token ids of every split, cut at `data.max_length`; `max_positions` is what the encoder allows."""
-        longest = min(tokenizer.model_max_length, max_positions or UNLIMITED, UNLIMITED)
+        longest = most_tokens(tokenizer, max_positions)
         shortest = tokenizer.num_special_tokens_to_add(pair=len(self.text_columns) == 2) + len(self.text_columns)
         if self.max_length is not None and not shortest <= self.max_length <= longest:
             raise InputError(

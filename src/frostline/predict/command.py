@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frostline.errors import InputError
+from frostline.startup import quick_imports
 
 if TYPE_CHECKING:
     from frostline.predict.label import Labelled
@@ -111,8 +112,9 @@ def _check_text(what: str, text: str) -> None:
 
 
 def _predictor(options: argparse.Namespace) -> "Predictor":
-    from frostline import memory
-    from frostline.predict.predictor import Predictor
+    with quick_imports():
+        from frostline import memory
+        from frostline.predict.predictor import Predictor
 
     memory.prepare()
     predictor = Predictor(options.folder, options.device)

@@ -10,8 +10,7 @@ import torch
 import transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from frostline.data.batches import TokenizedTexts
-from frostline.data.text import UNLIMITED
+from frostline.data.batches import TokenizedTexts, most_tokens
 from frostline.errors import InputError
 from frostline.model import kernels
 from frostline.model.anatomy import Anatomy, max_positions
@@ -103,4 +102,4 @@ def label_names(network: PreTrainedModel) -> list[str]:
 
 def longest(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """The most tokens a text may have, special tokens included."""
-    return min(tokenizer.model_max_length, max_positions(network) or UNLIMITED, UNLIMITED)
+    return most_tokens(tokenizer, max_positions(network))

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from frostline.errors import InputError, not_installed
+from frostline.startup import quick_imports
 
 PORT = 7860
 
@@ -49,10 +50,11 @@ def _start(options: argparse.Namespace) -> str:
         raise not_installed("serve.py", "gradio", "serve")
     if not 1 <= options.port <= 65535:
         raise InputError(f"--port {options.port}: use a number from 1 to 65535, such as {PORT}")
-    from frostline.serve.judges import benches
+    with quick_imports():
+        from frostline.serve.app import launch
+        from frostline.serve.judges import benches
 
     found = benches(options.folder, options.device)
-    from frostline.serve.app import launch
 
     judges = [judge for bench in found for judge in bench.judges]
     print(f"Loading {len(judges)} {'model' if len(judges) == 1 else 'models'}…", flush=True)

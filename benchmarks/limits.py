@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -94,7 +93,7 @@ def gigaflops(data_folder: Path, freeze: str) -> tuple[float, float]:
     if freeze == "none":
         return 0.0, counted(step(Classifier(network, instantiate(cfg.optimizer))), data.train_dataloader())
     at = boundary(policy.trains(anatomy), anatomy)
-    texts = replace(data.tokens("train"), pad_to_multiple_of=1)
+    texts = data.tokens("train")
     filling = loader(texts, fill_batches(texts, torch.device("cpu")))
     trunk = counted(lambda batch: trunk_outputs(network, anatomy, [at], batch), filling)
     classifier = Classifier(network, instantiate(cfg.optimizer), Rest(network, anatomy, at))

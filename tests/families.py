@@ -93,9 +93,7 @@ def texts(family: str) -> TokenizedTexts:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     ids = rng.integers(5, 40, offsets[-1]).astype(np.int32)
     ids[offsets[1:] - 1] = 3
-    return TokenizedTexts(
-        ids, offsets, np.arange(8) % 2, pad_id=0, pad_left=family == "xlnet", pad_to_multiple_of=8, max_length=62
-    )
+    return TokenizedTexts(ids, offsets, np.arange(8) % 2, pad_id=0, pad_left=family == "xlnet", padded_lengths=(8, 16))
 
 
 def cut(family: str, policy: Policy) -> Cut | str:

@@ -1,6 +1,6 @@
 """Batches: every text once an epoch, in a seeded order, with little padding, as the tokenizer itself pads."""
 
-from itertools import chain, pairwise
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -173,21 +173,14 @@ def test_batches_are_what_the_tokenizer_pads(columns: str | list[str], family: s
     data.prepare_data()
     data.tokenize(tokenizer, 128)
 
-    train = [(batch, 8) for batch in data.train_dataloader()]
-    for batch, multiple in [
-        *train,
-        *((b, 1) for b in data.val_dataloader()),
-        *((b, 1) for b in data.test_dataloader()),
-    ]:
+    data.limit_lengths(made_for_each=False)
+    for batch in chain(data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
         rows = [PAIRS[i] for i in batch["index"]]
         given = [[a for a, _ in rows], [b for _, b in rows]][: 1 if columns == "premise" else 2]
         expected = tokenizer(*given, truncation=True, max_length=data.max_length)
-        expected = tokenizer.pad(expected, pad_to_multiple_of=multiple, return_tensors="pt")
+        expected = tokenizer.pad(expected, return_tensors="pt")
         for name in set(expected) - ({"token_type_ids"} if columns == "premise" else set()):
-            longest = expected[name].shape[1] if max_length is None else min(expected[name].shape[1], max_length)
-            padding = expected[name].shape[1] - longest  # never over data.max_length
-            cut = slice(padding, None) if family == "xlnet" else slice(longest)
-            assert torch.equal(batch[name], expected[name][:, cut]), name
+            assert torch.equal(batch[name], expected[name]), name
         assert torch.equal(batch["labels"], batch["index"] % 2)
 
 
@@ -217,16 +210,21 @@ def test_too_few_texts_for_the_devices_are_told():
         BucketedBatches(np.array([3, 4, 5]), 16, 0, share=Share(0, 4))
 
 
-def test_few_lengths_are_few_and_each_at_most_a_quarter_longer():
-    texts = TokenizedTexts(
-        np.zeros(131_328, np.int32), np.arange(513).cumsum(), np.zeros(512, int), 0, few_lengths=True
-    )
-    padded = [texts[[i]]["input_ids"].shape[1] for i in range(512)]
-    assert all(length >= own for length, own in zip(padded, texts.lengths, strict=True))
-    found = sorted(set(padded))
-    assert found[:9] == [8, 16, 24, 32, 40, 48, 56, 64, 80]
-    assert len(found) == 20
-    assert all(b <= max(a + 8, 1.25 * a) for a, b in pairwise(found))
+@pytest.mark.parametrize(("padded_lengths", "made_for_each", "most"), [(3, False, 3), ("auto", True, 16), (1, True, 1)])
+def test_training_batches_have_so_many_lengths(padded_lengths: int | str, made_for_each: bool, most: int) -> None:
+    data = Pairs("pairs", text_column="premise", batch_size=2, max_length=9, padded_lengths=padded_lengths)
+    data.prepare_data()
+    data.tokenize(Tiny("tiny", "bert").tokenizer(PAIRS), 128)
+    plain = [batch["attention_mask"] for batch in data.train_dataloader()]
+    data.limit_lengths(made_for_each, multiple=4)
+
+    limited = [batch["attention_mask"] for batch in data.train_dataloader()]
+    lengths = {mask.shape[1] for mask in limited}
+    assert len(lengths) <= most
+    assert all(length % 4 == 0 or length == 9 for length in lengths), "no more than max_length"
+    for mask, without in zip(limited, plain, strict=True):
+        assert torch.equal(mask[:, : without.shape[1]], without)
+        assert mask[:, without.shape[1] :].sum() == 0
 
 
 def test_batches_made_ahead_come_in_order_and_errors_where_they_belong():

@@ -46,7 +46,7 @@ def texts():
     lengths = torch.randint(3, 21, (60,), generator=rng)
     ids = torch.randint(5, 20, (int(lengths.sum()),), generator=rng).numpy()
     offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)]).numpy()
-    return TokenizedTexts(ids, offsets, torch.arange(60).numpy() % 2, pad_id=0, few_lengths=True)
+    return TokenizedTexts(ids, offsets, torch.arange(60).numpy() % 2, pad_id=0, padded_lengths=(8, 16, 24))
 
 
 @pytest.fixture

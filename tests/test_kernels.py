@@ -177,7 +177,9 @@ def test_attention_with_dropout_is_the_plain_one_but_for_what_is_dropped(family,
     plain = step(network.eval(), batch)
     kernels.use("amd", network)
     drawn = []
-    monkeypatch.setattr(dropout_module, "noise", lambda seed, shape, p: drawn.append(shape) or torch.ones(shape))
+    monkeypatch.setattr(
+        dropout_module, "factors", lambda stays, p: drawn.append(stays.shape) or torch.ones(stays.shape)
+    )
     fast = step(network.train(), batch)
     assert any(len(shape) == 4 for shape in drawn), "attention drew its noise here"
     torch.testing.assert_close(fast, plain, rtol=0, atol=1e-5)
@@ -189,12 +191,14 @@ def test_attentions_gradients_are_those_of_its_formula():
     mask = torch.ones(2, 1, 4, 4, dtype=torch.bool)
     mask[0, :, :, 2:] = False
 
+    stays = dropout_module.drawn((2, 3, 4, 4), 0.3)
+
     def attend(*given):
-        return dropout_module._Attention.apply(*given, mask, 0.4, 0.3, 7)
+        return dropout_module._Attention.apply(*given, mask, 0.4, stays, 0.3)
 
     assert torch.autograd.gradcheck(attend, (query, key, value))
     shares = (query @ key.transpose(-1, -2) * 0.4).masked_fill(~mask, float("-inf")).softmax(-1)
-    expected = (shares * dropout_module.noise(7, shares.shape, 0.3)) @ value
+    expected = (shares * dropout_module.factors(stays, 0.3)) @ value
     torch.testing.assert_close(attend(query, key, value), expected)
 
 

@@ -21,6 +21,10 @@ class Rule:
         """The same, or null."""
         return Rule(lambda value: value is None or self.holds(value), f"{self.allowed}, or null{meaning}")
 
+    def or_auto(self) -> "Rule":
+        """The same, or auto."""
+        return Rule(lambda value: value == "auto" or self.holds(value), f"{self.allowed}, or auto")
+
     def or_minus_one(self, meaning: str = " for no limit") -> "Rule":
         """The same, or -1."""
         return Rule(
@@ -77,7 +81,7 @@ RULES: dict[str, Rule] = {
     "data.validation_fraction": share(open_at_zero=True),
     "data.split_seed": whole(0, SEEDS),
     "data.bucket": FLAG,
-    "data.pad_to_multiple_of": whole(1, 1024),
+    "data.padded_lengths": whole(1, 1024).or_auto().or_null(" for no limit"),
     "data.seed": whole(0, SEEDS),
     "data.train": whole(10, MANY),  # the demo's texts
     "data.validation": DEMO_TEXTS_OR_SPLIT,

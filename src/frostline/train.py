@@ -36,6 +36,7 @@ from frostline.trainer import make_trainer, quiet, wants_graphs
 
 log = logging.getLogger(__name__)
 
+TENSOR_CORES = 8  # tokens of which a length is a multiple where they multiply
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 
 
@@ -88,8 +89,7 @@ def fit(cfg: DictConfig, folder: Path, clock: Clock, data: TextData, network: Pr
     device = trainer.strategy.root_device
     memory.reset_peak(device)
     use_graphs = wants_graphs(cfg, device, data.steps(cfg.trainer.max_epochs, cfg.trainer.max_steps))
-    if use_graphs:
-        data.pad_to_few_lengths()
+    limit_lengths(data, network, device, use_graphs)
     trunk = None if moving else find_trunk(cfg, data, network, anatomy, policy, device)
     if trunk:
         keep_trunk(trunk, data, cfg.test, clock)
@@ -152,6 +152,13 @@ def prepare(cfg: DictConfig, policy: Policy, network: PreTrainedModel, anatomy: 
     if cfg.trainer.gradient_checkpointing:
         activations.checkpoint(network)
     return Anatomy.of(network)
+
+
+def limit_lengths(data: TextData, network: PreTrainedModel, device: torch.device, use_graphs: bool) -> None:
+    """Let training batches have few lengths where kernels are made for each: by CUDA graphs, by oneDNN."""
+    on_gpu = device.type == "cuda"
+    made_for_each = use_graphs if on_gpu else kernels.used(network) == "amd"
+    data.limit_lengths(made_for_each, TENSOR_CORES if on_gpu else 1)
 
 
 def evaluate(run: Run, test: bool) -> dict[str, float]:

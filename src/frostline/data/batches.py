@@ -28,9 +28,8 @@ class TokenizedTexts(Dataset):
     """Texts as token ids in one flat array: text i is `ids[offsets[i]:offsets[i + 1]]`.
 
     Indexed with a list of positions it gives a batch: `input_ids` and `attention_mask` (batch, length), `labels` and
-    `index` (batch,), and `token_type_ids` where `token_types` is given. Its length is the longest text's, rounded up
-    to a multiple of `pad_to_multiple_of`, or with `few_lengths` to 8, 16, … 64, 80, … 128, 160 and so on, but not
-    over `max_length`.
+    `index` (batch,), and `token_type_ids` where `token_types` is given. Its length is the longest text's, or the next
+    of `padded_lengths`, which rise, where one is as long.
     """
 
     ids: np.ndarray
@@ -40,9 +39,7 @@ class TokenizedTexts(Dataset):
     token_types: np.ndarray | None = None
     pad_token_type: int = 0
     pad_left: bool = False
-    pad_to_multiple_of: int = 1
-    few_lengths: bool = False
-    max_length: int | None = None
+    padded_lengths: tuple[int, ...] = ()
 
     @classmethod
     def from_arrow(cls, table: pa.Table, labels: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> "TokenizedTexts":
@@ -77,9 +74,7 @@ class TokenizedTexts(Dataset):
         starts = self.offsets[rows][:, None]
         lengths = self.offsets[rows + 1][:, None] - starts
         longest = int(lengths.max())
-        multiple = few(longest) if self.few_lengths else self.pad_to_multiple_of
-        padded = -(-longest // multiple) * multiple
-        padded = max(longest, min(padded, self.max_length or padded))
+        padded = next((length for length in self.padded_lengths if length >= longest), longest)
         columns = np.arange(padded)[None]
         if self.pad_left:
             columns = columns - (padded - lengths)
@@ -97,11 +92,6 @@ class TokenizedTexts(Dataset):
         if self.token_types is not None:
             batch["token_type_ids"] = _padded(self.token_types, source, mask, self.pad_token_type)
         return batch
-
-
-def few(length: int) -> int:
-    """What a length is to be a multiple of, for few lengths, each at most a quarter more than the one before."""
-    return max(8, 1 << max(0, (length - 1).bit_length() - 3))
 
 
 def _padded(values: np.ndarray, source: np.ndarray, mask: np.ndarray, pad: int) -> torch.Tensor:

@@ -25,12 +25,14 @@ from frostline.data.batches import (
     most_tokens,
 )
 from frostline.data.labels import LabelCoder, stratified_sample
+from frostline.data.lengths import few_lengths
 from frostline.errors import InputError
 
 log = logging.getLogger(__name__)
 
 EVAL_BATCH_FACTOR = 4  # evaluation keeps no gradients, so its batches can be larger
 WINDOW_BATCHES = 50
+FEW = 16  # lengths: with more of them there is little less padding, and each takes kernels of its own
 TEST_FRACTION_OF_ONE_FILE = 0.2
 
 
@@ -56,7 +58,7 @@ class TextData(LightningDataModule):
         validation_fraction: float = 0.05,
         split_seed: int = 0,
         bucket: bool = True,
-        pad_to_multiple_of: int = 8,
+        padded_lengths: int | str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -72,7 +74,7 @@ class TextData(LightningDataModule):
         self.validation_fraction = validation_fraction
         self.split_seed = split_seed
         self.bucket = bucket
-        self.pad_to_multiple_of = pad_to_multiple_of
+        self.padded_lengths = padded_lengths
         self.seed = seed
         self.splits: dict[str, Dataset] = {}
         self.labels: dict[str, np.ndarray] = {}
@@ -200,9 +202,6 @@ class TextData(LightningDataModule):
             if id(data) not in done:  # data.validation=test shares one split
                 done[id(data)] = self._tokenize_split(data, self.labels[split], encoding)
             self._tokens[split] = done[id(data)]
-        # Few lengths are few shapes, which fast kernels are made for; evaluation has few batches as it is.
-        few = {"pad_to_multiple_of": self.pad_to_multiple_of, "max_length": self.max_length}
-        self._tokens["train"] = replace(self._tokens["train"], **few)
 
     def _tokenize_split(self, data: Dataset, labels: np.ndarray, encoding: dict) -> TokenizedTexts:
         tokens = data.map(_encode, batched=True, fn_kwargs=encoding, remove_columns=data.column_names)
@@ -217,9 +216,19 @@ class TextData(LightningDataModule):
         found = epochs * -(-len(self.labels["train"]) // self.batch_size)
         return most if epochs == -1 or 0 <= most < found else found
 
-    def pad_to_few_lengths(self) -> None:
-        """Let training batches have fewer lengths still, whatever `pad_to_multiple_of` says."""
-        self._tokens["train"] = replace(self._tokens["train"], few_lengths=True)
+    def limit_lengths(self, made_for_each: bool, multiple: int = 1) -> None:
+        """Let training batches have as few lengths as `padded_lengths` says, each a multiple of `multiple`.
+
+        `made_for_each` says whether kernels are made for each length. Evaluation has few batches as it is.
+        """
+        count = self.padded_lengths
+        if count == "auto":
+            count = FEW if made_for_each else None
+        if count is not None:
+            texts = self.tokens("train")
+            longest = np.array([texts.lengths[batch].max() for batch in self._train_batches(texts.lengths)])
+            chosen = few_lengths(longest, count, multiple)
+            self._tokens["train"] = replace(texts, padded_lengths=tuple(min(n, self.max_length) for n in chosen))
 
     def replace(self, split: str, texts: TorchDataset) -> None:
         """Make batches of a split from `texts`, which stand for its token ids: as many, of the same lengths."""
@@ -227,10 +236,12 @@ class TextData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         texts = self._batched.get("train", self.tokens("train"))
+        return loader(texts, self._train_batches(texts.lengths), ResumableLoader)
+
+    def _train_batches(self, lengths: np.ndarray) -> BucketedBatches:
         # On few texts a window over all of them would put the same texts into one batch at every epoch.
-        window = min(WINDOW_BATCHES, max(1, len(texts) // (4 * self.batch_size))) if self.bucket else 1
-        batches = BucketedBatches(texts.lengths, self.batch_size, self.seed, window, self._share())
-        return loader(texts, batches, ResumableLoader)
+        window = min(WINDOW_BATCHES, max(1, len(lengths) // (4 * self.batch_size))) if self.bucket else 1
+        return BucketedBatches(lengths, self.batch_size, self.seed, window, self._share())
 
     def val_dataloader(self) -> DataLoader:
         return self._eval_loader("validation")

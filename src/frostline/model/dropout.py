@@ -1,7 +1,10 @@
-"""Dropout on a CPU, alone and within attention: vectorised random numbers, drawn again in the backward pass, not kept.
+"""Dropout on a CPU, alone and within attention: vectorised random numbers, of which one byte an element is kept.
 
 torch draws them one by one on other processors than Intel's, and keeps four bytes for each until the backward pass.
 """
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -23,53 +26,63 @@ class Dropout(nn.Dropout):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training or not 0 < self.p < 1 or self.inplace or input.device.type != "cpu":
             return super().forward(input)
-        return _Dropout.apply(input, self.p, drawn_seed())
+        return _Dropout.apply(input, drawn(input.shape, self.p), self.p)
 
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, input: torch.Tensor, p: float, seed: int) -> torch.Tensor:
-        ctx.p, ctx.seed = p, seed
-        return input * noise(seed, input.shape, p).to(input.dtype)
+    def forward(ctx, input: torch.Tensor, stays: np.ndarray, p: float) -> torch.Tensor:
+        ctx.stays, ctx.p = stays, p
+        return input * factors(stays, p).to(input.dtype)
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return grad * noise(ctx.seed, grad.shape, ctx.p).to(grad.dtype), None, None
+        return grad * factors(ctx.stays, ctx.p).to(grad.dtype), None, None
 
 
-def drawn_seed() -> int:
-    """The next seed by torch's own generator."""
-    return int(torch.randint(2**63 - 1, ()))
+def _dropped(p: float) -> int:
+    """Below which of the LEVELS an element is dropped."""
+    return min(max(1, round(p * LEVELS)), LEVELS - 1)
 
 
-def noise(seed: int, shape: torch.Size, p: float) -> torch.Tensor:
-    """0 with probability `p`, else what keeps the mean at 1."""
-    dropped = min(max(1, round(p * LEVELS)), LEVELS - 1)
-    count = shape.numel()
+def drawn(shape: Sequence[int], p: float) -> np.ndarray:
+    """Which elements stay, each with probability 1 - `p`: booleans of this shape, from the next seed by torch's own."""
+    count = math.prod(shape)
+    seed = int(torch.randint(2**63 - 1, ()))
     raw = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.uint16)[:count]
-    values = np.multiply(raw >= dropped, np.float32(LEVELS / (LEVELS - dropped)), dtype=np.float32)
-    return torch.from_numpy(values).view(shape)
+    return (raw >= _dropped(p)).reshape(shape)
+
+
+def factors(stays: np.ndarray, p: float) -> torch.Tensor:
+    """0 for what is dropped, for the rest what keeps the mean at 1, in fp32."""
+    values = stays.astype(np.float32)  # and then the product, in place: several times faster than both at once
+    values *= np.float32(LEVELS / (LEVELS - _dropped(p)))
+    return torch.from_numpy(values)
 
 
 class _Attention(torch.autograd.Function):
-    """softmax(q kᵀ · scale, where `mask`) → dropout → · v, keeping the softmax alone for the backward pass."""
+    """softmax(q kᵀ · scale, where `mask`) → dropout → · v, keeping the softmax and what stays for the backward pass."""
 
     @staticmethod
-    def forward(ctx, query, key, value, mask: torch.Tensor | None, scale: float, p: float, seed: int) -> torch.Tensor:
+    def forward(
+        ctx, query, key, value, mask: torch.Tensor | None, scale: float, stays: np.ndarray, p: float
+    ) -> torch.Tensor:
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()  # once for both passes
         scores = torch.matmul(query, key.transpose(-1, -2)).mul_(scale)
         if mask is not None:
             scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
         shares = scores.softmax(-1)
         ctx.save_for_backward(query, key, value, shares)
-        ctx.scale, ctx.p, ctx.seed = scale, p, seed
-        return torch.matmul(shares * noise(seed, shares.shape, p), value)
+        ctx.scale, ctx.stays, ctx.p = scale, stays, p
+        return torch.matmul(shares * factors(stays, p), value)
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value, shares = ctx.saved_tensors
-        drawn = noise(ctx.seed, shares.shape, ctx.p)
-        to_value = torch.matmul((shares * drawn).transpose(-1, -2), grad)
-        to_shares = torch.matmul(grad, value.transpose(-1, -2)).mul_(drawn)
+        noise = factors(ctx.stays, ctx.p)
+        grad = grad.contiguous()
+        to_value = torch.matmul((shares * noise).transpose(-1, -2), grad)
+        to_shares = torch.matmul(grad, value.transpose(-1, -2)).mul_(noise)
         to_scores = torch._softmax_backward_data(to_shares, shares, -1, shares.dtype).mul_(ctx.scale)
         return torch.matmul(to_scores, key), torch.matmul(to_scores.transpose(-1, -2), query), to_value, *[None] * 4
 
@@ -93,7 +106,8 @@ def attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    context = _Attention.apply(query, key, value, attention_mask, scale, dropout, drawn_seed())
+    stays = drawn((*query.shape[:-1], key.shape[-2]), dropout)
+    context = _Attention.apply(query, key, value, attention_mask, scale, stays, dropout)
     return context.transpose(1, 2).contiguous(), None
 
 

@@ -204,7 +204,7 @@ class Trunk:
         if not keys:
             return {}
         self.network.to(self.device)
-        texts = replace(texts, pad_to_multiple_of=1)
+        texts = replace(texts, padded_lengths=())
         with ExitStack() as stack:
             fillings: dict[Boundary, Filling] = {
                 at: stack.enter_context(self.cache.store.create(name, self.plan(texts, at)))

@@ -74,7 +74,7 @@ class _Probe:
         self.habits = Habits()
         settings = _settings(network)
         self.logits = self._whole()
-        unpadded = replace(sample, pad_to_multiple_of=1)
+        unpadded = replace(sample, padded_lengths=())
         alone = torch.cat([network(**encoder_inputs(self._batch(unpadded, [text]))).logits for text in texts])
         changed = [name for name, value in _settings(network).items() if settings.get(name, value) != value]
         if changed:

@@ -108,12 +108,15 @@ def one_by_one(tmp_path_factory, small_reviews, commands) -> dict[str, dict]:
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", PARALLEL)
 def test_the_same_cells_give_the_same_metrics_through_every_launcher(launcher, launch, slurm, one_by_one, tmp_path):
-    assert len(one_by_one) == 4
-    outcome = launch(f"launcher={launcher}", *FOUR_CELLS, "hydra.sweep.dir=sweep", environment=on_path(slurm, launcher))
+    cells, expected = FOUR_CELLS, one_by_one
+    if launcher.startswith("submitit"):  # each cell is a process of its own, so two show what four would
+        cells, end = ("freeze=head,top1", "seed=2"), ",seed=2"
+        expected = {name.removesuffix(end): one_by_one[name] for name in one_by_one if name.endswith(end)}
+    outcome = launch(f"launcher={launcher}", *cells, "hydra.sweep.dir=sweep", environment=on_path(slurm, launcher))
     assert outcome.status == 0, outcome.out + outcome.err
-    assert metrics(tmp_path / "sweep") == one_by_one
+    assert metrics(tmp_path / "sweep") == expected
     assert "Curves: tensorboard --logdir sweep" in outcome.out
-    assert len(list(csv.DictReader((tmp_path / "sweep" / "sweep.csv").open()))) == 4
+    assert len(list(csv.DictReader((tmp_path / "sweep" / "sweep.csv").open()))) == len(expected) >= 2
     assert "Traceback" not in outcome.out + outcome.err
 
 

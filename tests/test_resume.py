@@ -103,6 +103,22 @@ def test_a_run_killed_at_random_moments_of_its_fit_ends_as_one_never_killed(laun
     assert not last.exists()
 
 
+LARGER = (
+    "freeze=top1", "data=demo_reviews", "data.path=null", "data.train=1500", "data.test=300", "model.hidden=128",
+    "model.layers=6", "optimizer.lr=1e-3", "trainer.max_epochs=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def never_killed(commands, tmp_path_factory) -> Path:
+    """The folder of a run of LARGER."""
+    home = tmp_path_factory.mktemp("never_killed")
+    common = ("model=tiny", "callbacks=none", "trunk.dir=trunk", "hydra.run.dir=run")
+    outcome = commands.run("train.py", *common, *LARGER, cwd=home)
+    assert outcome.status == 0, outcome.err
+    return home / "run"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "new"),
@@ -114,21 +130,15 @@ def test_a_run_killed_at_random_moments_of_its_fit_ends_as_one_never_killed(laun
         pytest.param(lambda home: (home / "run" / "metrics.json").exists(), False, id="after the results"),
     ],
 )
-def test_a_kill_while_writing_leaves_nothing_half_written(launch, tmp_path, moment, new):
+def test_a_kill_while_writing_leaves_nothing_half_written(launch, never_killed, tmp_path, moment, new):
     """Once in new interpreters, whose hash seeds differ."""
-    options = (
-        "freeze=top1", "data=demo_reviews", "data.path=null", "data.train=1500", "data.test=300", "model.hidden=128",
-        "model.layers=6", "optimizer.lr=1e-3", "trainer.max_epochs=1", RUN,
-    )  # fmt: skip
-    assert kill_when(launch(*options, new_interpreter=new), lambda: moment(tmp_path)), "the moment was missed"
-    status, _, err = finish(launch(*options, new_interpreter=new))
+    assert kill_when(launch(*LARGER, RUN, new_interpreter=new), lambda: moment(tmp_path)), "the moment was missed"
+    status, _, err = finish(launch(*LARGER, RUN, new_interpreter=new))
     assert status == 0, err
     assert ledger.state(tmp_path / "run")["state"] == "finished"
     left = [file.name for file in (tmp_path / "trunk").iterdir() if "partial" in file.name]
     assert not left
-    status, _, err = finish(launch(*options[:-1], "hydra.run.dir=whole", "trunk.dir=other"))
-    assert status == 0, err
-    same_results(tmp_path / "whole", tmp_path / "run")
+    same_results(never_killed, tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.partial"))
 
 
@@ -286,7 +296,7 @@ def test_a_sweep_killed_five_times_ends_in_the_table_of_one_never_killed(launch,
         process = launch(*axes, "hydra.sweep.dir=sweep")
         known = len(list(sweep.glob("*/state.json")))
         wanted = min(11, known + 1)
-        delay = rng.uniform(0, 1.5)
+        delay = rng.uniform(0, 0.5)  # about a cell's time, so that five kills leave some cells
 
         def under_way(wanted=wanted, delay=delay) -> bool:
             if len(list(sweep.glob("*/state.json"))) < wanted:

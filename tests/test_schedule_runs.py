@@ -5,7 +5,6 @@ import json
 import signal
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -20,7 +19,6 @@ from frostline.model.optim import LinearDecayAdamW, parts
 from frostline.sweep import ledger
 from frostline.trunk.cache import Store
 
-ROOT = Path(__file__).parents[1]
 SCHEDULES = {"gradual": Gradual(), "progressive": Progressive(start=0.2), "auto": Auto(checks=2)}
 # 120 texts are 8 steps an epoch; each schedule moves within epochs and has a trunk in one at least.
 OPTIONS = {

@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/python train.py -m experiment=demo
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 torture: setup
 	$(BIN)/python -m pytest -m torture -q --no-header --numprocesses auto > docs/torture.txt; status=$$?; cat docs/torture.txt; exit $$status

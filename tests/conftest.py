@@ -4,12 +4,11 @@ import os
 import runpy
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import processes
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from processes import ROOT, Outcome
 
 # Before anything imports a hub library: tests reach no hub and leave the user's caches alone.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -36,13 +35,11 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command line left: exit status, standard output, standard error."""
-
-    status: int
-    out: str
-    err: str
+@pytest.fixture(scope="session")
+def commands(_own_caches: None) -> Iterator[processes.Server]:
+    """Start the project's entries as real processes of their own, which need not wait for imports."""
+    with processes.server() as server:
+        yield server
 
 
 @pytest.fixture

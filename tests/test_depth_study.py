@@ -2,11 +2,8 @@
 
 import json
 import math
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -120,18 +117,13 @@ def test_a_slip_is_told_in_one_line(given, says, train):
 
 
 @pytest.mark.slow
-def test_it_runs_through_joblib_with_the_same_outcome(train, command, small_reviews, tmp_path):
+def test_it_runs_through_joblib_with_the_same_outcome(train, commands, small_reviews, tmp_path):
     given = ("freeze=head", "seed=1,2", "hydra.sweeper.learning_rates=[1e-3,1e-2]")
     assert train(*STUDY, *given).status == 0
-    from conftest import ROOT
-
     common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "-m", "experiment=depth_study", *common, *given,
-         "launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=beside"],
-        capture_output=True, text=True, cwd=tmp_path, env=os.environ,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    beside = ("launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=beside")
+    outcome = commands.run("train.py", "-m", "experiment=depth_study", *common, *given, *beside, cwd=tmp_path)
+    assert outcome.status == 0, outcome.err
 
     def results(sweep):
         return {f.name: ledger.read_json(f / ledger.METRICS)["metrics"] for f in ledger.cells(tmp_path / sweep)}

@@ -126,13 +126,10 @@ def test_too_little_memory_is_told_with_the_batch_size_to_try(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_cache_that_is_deleted_under_a_running_sweep_is_filled_again(train, small_reviews, tmp_path):
+def test_a_cache_that_is_deleted_under_a_running_sweep_is_filled_again(train, commands, small_reviews, tmp_path):
     common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none", "trunk.dir=trunk"]
     axes = ["-m", "freeze=head,top1", "seed=1,2", "trainer.max_epochs=3"]
-    sweep = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *axes, *common, "hydra.sweep.dir=deleted"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-    )  # fmt: skip
+    sweep = commands.start("train.py", *axes, *common, "hydra.sweep.dir=deleted", cwd=tmp_path)
     trunk = tmp_path / "trunk"
     moments = [
         lambda: list(trunk.glob("*.partial-*/values.bin")),  # while it is being filled

@@ -5,14 +5,12 @@ import io
 import json
 import resource
 import signal
-import subprocess
 import sys
 import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
 from made_cells import write_cell
 from made_models import sentences, write_model
 
@@ -114,17 +112,12 @@ def test_standard_input_is_a_text_a_line(run, predictor, command, tmp_path, monk
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "how"), [("csv", signal.SIGKILL), ("parquet", signal.SIGINT)])
-def test_stopped_and_resumed_is_as_if_never_stopped(suffix, how, run, command, tmp_path):
+def test_stopped_and_resumed_is_as_if_never_stopped(suffix, how, run, command, commands, tmp_path):
     texts = (sentences()[0] * (3 * CHUNK // 72 + 1))[: 3 * CHUNK + 17]
     write_csv(tmp_path / "in.csv", [f"{text} {i % 97}" for i, text in enumerate(texts)])
     job = ("predict.py", run, "--file", "in.csv")
     assert command(*job, "--out", f"whole.{suffix}").status == 0
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "predict.py", *map(str, job[1:]), "--out", f"out.{suffix}"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = commands.start(*job, "--out", f"out.{suffix}", cwd=tmp_path)
     journal, partial = tmp_path / f"out.{suffix}.partial.json", tmp_path / f"out.{suffix}.partial"
     end = time.monotonic() + 120
     while not journal.exists() and time.monotonic() < end:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import random
 import signal
 import subprocess
@@ -12,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
+from processes import Process
 
 from frostline.sweep import ledger
 
-ROOT = Path(__file__).parents[1]
+Command = Process | subprocess.Popen
 RUN = "hydra.run.dir=run"
 # Some two hundred steps of a few milliseconds, a checkpoint after each.
 LONG = (
@@ -25,29 +26,29 @@ LONG = (
 
 
 @pytest.fixture
-def launch(tmp_path: Path, small_reviews: Path) -> Callable[..., subprocess.Popen]:
+def launch(tmp_path: Path, small_reviews: Path, commands) -> Callable[..., Command]:
     """Start `python train.py` in `tmp_path` as a process of its own, on the tiny encoder, caches apart."""
 
-    def start(*overrides: str) -> subprocess.Popen:
+    def start(*overrides: str, new_interpreter: bool = False) -> Command:
         flags = [item for item in overrides if item.startswith("-")]
         keys = {item.partition("=")[0] for item in overrides}
         common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none", "trunk.dir=trunk"]
         common = [item for item in common if item.partition("=")[0] not in keys]
         rest = [item for item in overrides if item not in flags]
-        return subprocess.Popen(
-            [sys.executable, ROOT / "train.py", *flags, *common, *rest],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
-        )  # fmt: skip
+        if new_interpreter:
+            command = [sys.executable, ROOT / "train.py", *flags, *common, *rest]
+            return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return commands.start("train.py", *flags, *common, *rest, cwd=tmp_path)
 
     return start
 
 
-def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+def finish(process: Command) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
 
-def kill_when(process: subprocess.Popen, happened: Callable[[], bool], sign: int = signal.SIGKILL) -> bool:
+def kill_when(process: Command, happened: Callable[[], bool], sign: int = signal.SIGKILL) -> bool:
     """Send a signal once something has happened; False where the process ended before it did."""
     while process.poll() is None:
         if happened():
@@ -102,37 +103,48 @@ def test_a_run_killed_at_random_moments_of_its_fit_ends_as_one_never_killed(laun
     assert not last.exists()
 
 
+LARGER = (
+    "freeze=top1", "data=demo_reviews", "data.path=null", "data.train=1500", "data.test=300", "model.hidden=128",
+    "model.layers=6", "optimizer.lr=1e-3", "trainer.max_epochs=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def never_killed(commands, tmp_path_factory) -> Path:
+    """The folder of a run of LARGER."""
+    home = tmp_path_factory.mktemp("never_killed")
+    common = ("model=tiny", "callbacks=none", "trunk.dir=trunk", "hydra.run.dir=run")
+    outcome = commands.run("train.py", *common, *LARGER, cwd=home)
+    assert outcome.status == 0, outcome.err
+    return home / "run"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "moment",
+    ("moment", "new"),
     [
-        pytest.param(lambda home: any((home / "trunk").glob("*.partial-*/values.bin")), id="filling the trunk"),
-        pytest.param(lambda home: (home / "run" / "checkpoints" / ".last.ckpt.partial").exists(), id="a checkpoint"),
-        pytest.param(lambda home: (home / "run" / "model.partial").exists(), id="writing the model"),
-        pytest.param(lambda home: (home / "run" / "model").exists(), id="writing predictions"),
-        pytest.param(lambda home: (home / "run" / "metrics.json").exists(), id="after the results"),
+        pytest.param(lambda home: any((home / "trunk").glob("*.partial-*/values.bin")), False, id="filling the trunk"),
+        pytest.param(lambda home: (home / "run/checkpoints/.last.ckpt.partial").exists(), True, id="a checkpoint"),
+        pytest.param(lambda home: (home / "run" / "model.partial").exists(), False, id="writing the model"),
+        pytest.param(lambda home: (home / "run" / "model").exists(), False, id="writing predictions"),
+        pytest.param(lambda home: (home / "run" / "metrics.json").exists(), False, id="after the results"),
     ],
 )
-def test_a_kill_while_writing_leaves_nothing_half_written(launch, tmp_path, moment):
-    options = (
-        "freeze=top1", "data=demo_reviews", "data.path=null", "data.train=1500", "data.test=300", "model.hidden=128",
-        "model.layers=6", "optimizer.lr=1e-3", "trainer.max_epochs=1", RUN,
-    )  # fmt: skip
-    assert kill_when(launch(*options), lambda: moment(tmp_path)), "the moment was missed"
-    status, _, err = finish(launch(*options))
+def test_a_kill_while_writing_leaves_nothing_half_written(launch, never_killed, tmp_path, moment, new):
+    """Once in new interpreters, whose hash seeds differ."""
+    assert kill_when(launch(*LARGER, RUN, new_interpreter=new), lambda: moment(tmp_path)), "the moment was missed"
+    status, _, err = finish(launch(*LARGER, RUN, new_interpreter=new))
     assert status == 0, err
     assert ledger.state(tmp_path / "run")["state"] == "finished"
     left = [file.name for file in (tmp_path / "trunk").iterdir() if "partial" in file.name]
     assert not left
-    status, _, err = finish(launch(*options[:-1], "hydra.run.dir=whole", "trunk.dir=other"))
-    assert status == 0, err
-    same_results(tmp_path / "whole", tmp_path / "run")
+    same_results(never_killed, tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.partial"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_and_sigterm_end_cleanly_and_say_how_to_go_on(launch, tmp_path, sign, status):
+def test_ctrl_c_and_sigterm_end_cleanly_and_say_how_to_go_on(launch, commands, tmp_path, sign, status):
     process = launch("freeze=top1", *LONG, RUN)
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     while not last.exists():
@@ -145,10 +157,10 @@ def test_ctrl_c_and_sigterm_end_cleanly_and_say_how_to_go_on(launch, tmp_path, s
     assert "Traceback" not in err
     line = err.strip().splitlines()[-1]
     assert line.startswith("Interrupted. To go on from here: python ")
-    command = [sys.executable, *line.partition("python ")[2].split()]
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
-    assert again.returncode == 0, again.stderr
-    assert "Going on from step" in again.stdout
+    command = line.partition("python ")[2].split()
+    again = commands.run(*command, cwd=tmp_path)
+    assert again.status == 0, again.err
+    assert "Going on from step" in again.out
 
 
 def test_a_finished_run_is_not_run_again(train, tmp_path):
@@ -284,7 +296,7 @@ def test_a_sweep_killed_five_times_ends_in_the_table_of_one_never_killed(launch,
         process = launch(*axes, "hydra.sweep.dir=sweep")
         known = len(list(sweep.glob("*/state.json")))
         wanted = min(11, known + 1)
-        delay = rng.uniform(0, 1.5)
+        delay = rng.uniform(0, 0.5)  # about a cell's time, so that five kills leave some cells
 
         def under_way(wanted=wanted, delay=delay) -> bool:
             if len(list(sweep.glob("*/state.json"))) < wanted:

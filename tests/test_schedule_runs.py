@@ -2,13 +2,9 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -23,7 +19,6 @@ from frostline.model.optim import LinearDecayAdamW, parts
 from frostline.sweep import ledger
 from frostline.trunk.cache import Store
 
-ROOT = Path(__file__).parents[1]
 SCHEDULES = {"gradual": Gradual(), "progressive": Progressive(start=0.2), "auto": Auto(checks=2)}
 # 120 texts are 8 steps an epoch; each schedule moves within epochs and has a trunk in one at least.
 OPTIONS = {
@@ -182,7 +177,7 @@ def test_schedules_stand_in_a_sweeps_report(train, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_under_a_schedule_killed_with_sigkill_goes_on_exactly(train, metrics, small_reviews, tmp_path):
+def test_a_run_under_a_schedule_killed_with_sigkill_goes_on_exactly(train, metrics, commands, small_reviews, tmp_path):
     options = (
         *OPTIONS["auto"],
         "trainer.max_epochs=6",
@@ -191,13 +186,10 @@ def test_a_run_under_a_schedule_killed_with_sigkill_goes_on_exactly(train, metri
         "trainer.checkpoint_minutes=0",
     )
     where = ("model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none", "hydra.run.dir=run")
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "train.py", *where, *options], cwd=tmp_path, env=os.environ,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    for line in process.stdout:
-        if ": Trunk: " in line:  # the boundary has moved
-            break
+    process = commands.start("train.py", *where, *options, cwd=tmp_path)
+    while ": Trunk: " not in process.stdout.text:  # the boundary has not moved
+        assert process.poll() is None
+        time.sleep(0.01)
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     process.communicate()

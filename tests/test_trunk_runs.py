@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,8 +15,6 @@ from frostline import frozen
 from frostline.model.tiny import Tiny
 from frostline.sweep import ledger
 from frostline.trunk.cache import Store
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -194,13 +190,13 @@ def test_predictions_of_a_run_with_a_trunk_are_its_model_folders(train, keep, tm
 
 
 @pytest.mark.slow
-def test_processes_side_by_side_fill_an_entry_once(small_reviews, tmp_path):
+def test_processes_side_by_side_fill_an_entry_once(commands, small_reviews, tmp_path):
     """Real processes that start together on one empty cache: each entry is written once, and all agree."""
-    command = [
-        sys.executable, ROOT / "train.py", "model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none",
-        "freeze=top1", "seed=3", f"trunk.dir={tmp_path}/trunk",
-    ]  # fmt: skip
-    runs = [subprocess.Popen([*command, f"hydra.run.dir={tmp_path}/{name}"], cwd=tmp_path) for name in "abc"]
+    command = (
+        "train.py", "model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none", "freeze=top1", "seed=3",
+        f"trunk.dir={tmp_path}/trunk",
+    )  # fmt: skip
+    runs = [commands.start(*command, f"hydra.run.dir={tmp_path}/{name}", cwd=tmp_path) for name in "abc"]
     watched: dict[str, set[int]] = {}
     while any(run.poll() is None for run in runs):
         for partial in (tmp_path / "trunk").glob("*.partial-*"):

@@ -112,12 +112,19 @@ class Server:
         env: Mapping[str, str] | None = None,
         start_new_session: bool = False,
     ) -> Process:
-        """Start `python ENTRY ARGUMENTS…` in the folder `cwd`; by itself it has the environment of this process."""
-        env = dict(os.environ if env is None else env)
+        """Start `python ENTRY ARGUMENTS…` in the folder `cwd`.
+
+        By itself it has the environment of this process, but for what imports read: that is as at the server's start,
+        whatever a library that some test imported has set since.
+        """
+        if env is None:
+            now = {name: value for name, value in os.environ.items() if not name.startswith(AT_IMPORT)}
+            read = {name: value for name, value in self._environment.items() if name.startswith(AT_IMPORT)}
+            env = now | read
         if changed := [name for name, _ in env.items() ^ self._environment.items() if name.startswith(AT_IMPORT)]:
             raise ValueError(f"{changed[0]} is read when modules are imported: use subprocess for a change of it")
         request = {"entry": str(ROOT / entry), "arguments": [str(argument) for argument in arguments]}
-        request |= {"cwd": str(cwd), "env": env, "start_new_session": start_new_session}
+        request |= {"cwd": str(cwd), "env": dict(env), "start_new_session": start_new_session}
         pipes = [os.pipe() for _ in range(3)]
         with tempfile.TemporaryFile("w+") as file:
             json.dump(request, file)

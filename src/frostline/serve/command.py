@@ -1,6 +1,7 @@
 """`python serve.py`: the page on this machine alone, until Ctrl-C."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        print("Ended.")
+        print("Ended.", flush=True)
+        # At once: there is nothing to save, and threads that are at an answer, or wait for a browser, would hold it up.
+        os._exit(0)
 
 
 def _start(options: argparse.Namespace) -> str:
@@ -55,7 +58,6 @@ def _start(options: argparse.Namespace) -> str:
         from frostline.serve.judges import benches
 
     found = benches(options.folder, options.device)
-
     judges = [judge for bench in found for judge in bench.judges]
     print(f"Loading {len(judges)} {'model' if len(judges) == 1 else 'models'}…", flush=True)
     for judge in judges:

@@ -41,6 +41,9 @@ SLIPS = {
         "trainer=cpu trainer.cuda_graphs=true", ("trainer.cuda_graphs=true", "not on a GPU", "use auto, or false")
     ),
     "CUDA graphs as a word": Slip("trainer.cuda_graphs=banana", ("trainer.cuda_graphs=banana", "auto, true or false")),
+    "padded lengths as a word": Slip(
+        "data.padded_lengths=banana", ("data.padded_lengths=banana", "from 1 to 1,024, or auto, or null for no limit")
+    ),
     "an unknown precision": Slip("trainer.precision=banana", ("trainer.", "banana", "Allowed precision")),
     "no checkpoints": Slip("+trainer.enable_checkpointing=false", ("trainer.enable_checkpointing", "leave it out")),
     "no validation": Slip("+trainer.limit_val_batches=0", ("trainer.limit_val_batches", "leave it out")),

@@ -226,7 +226,8 @@ class TextData(LightningDataModule):
             count = FEW if made_for_each else None
         if count is not None:
             texts = self.tokens("train")
-            longest = np.array([texts.lengths[batch].max() for batch in self._train_batches(texts.lengths)])
+            lengths = texts.lengths
+            longest = np.array([lengths[batch].max() for batch in self._train_batches(lengths)])
             chosen = few_lengths(longest, count, multiple)
             self._tokens["train"] = replace(texts, padded_lengths=tuple(min(n, self.max_length) for n in chosen))
 

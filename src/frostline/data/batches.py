@@ -15,13 +15,6 @@ from transformers import PreTrainedTokenizerBase
 
 from frostline.errors import InputError
 
-UNLIMITED = 2**31 - 1  # tokens; a tokenizer without a limit says 10**30, which its own truncation cannot take
-
-
-def most_tokens(tokenizer: PreTrainedTokenizerBase, max_positions: int | None) -> int:
-    """The most tokens a text may have, special ones included; `max_positions` None: the encoder sets no limit."""
-    return min(tokenizer.model_max_length, max_positions or UNLIMITED, UNLIMITED)
-
 
 @dataclass(frozen=True)
 class TokenizedTexts(Dataset):

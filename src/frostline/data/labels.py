@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from datasets import ClassLabel, Dataset, Value
 
-from frostline.data import source
+from frostline.data import columns
 from frostline.errors import InputError
 
 FEW_LABELS = 20  # up to which a label may have a text or two
@@ -53,7 +53,7 @@ class LabelCoder:
         unknown = np.flatnonzero(codes < 0)
         if len(unknown):
             first = raw[int(unknown[0])]
-            close = source.closest(str(first), self.names)
+            close = columns.closest(str(first), self.names)
             hint = f" Is {close!r} meant?" if close else ""
             raise InputError(
                 f"the {split} split has {len(unknown)} rows whose label train does not have "
@@ -96,7 +96,7 @@ def _check_kind(feature: object, column: str) -> None:
     )
     if not allowed:
         raise InputError(
-            f"data.label_column={column} holds {source.kind(feature)}: "
+            f"data.label_column={column} holds {columns.kind(feature)}: "
             "labels are names (text) or whole numbers, all of one kind: name another column, or convert this one"
         )
 

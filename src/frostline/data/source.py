@@ -4,11 +4,10 @@ import glob
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 import datasets
-from datasets import Dataset, Value, load_dataset
+from datasets import Dataset, load_dataset
 
 from frostline import hub
 from frostline.data import csv_lines, json_lines
@@ -158,40 +157,6 @@ def _require_utf8(file: Path) -> None:
     except UnicodeDecodeError as error:
         kind = file.suffix[1:].lower()
         raise InputError(f"data.path={file} cannot be read as UTF-8 {kind}: {error}: save it as UTF-8") from error
-
-
-def require_columns(splits: Mapping[str, Dataset], columns: Mapping[str, Sequence[str]]) -> None:
-    """InputError unless every split has the columns that the options (`data.text_column`, …) name."""
-    for split, dataset in splits.items():
-        for option, names in columns.items():
-            for name in names:
-                if name not in dataset.column_names:
-                    close = closest(name, dataset.column_names)
-                    hint = f" Did you mean {close!r}?" if close else ""
-                    raise InputError(
-                        f"{option}={name}, but {called(split)} has the columns "
-                        f"{', '.join(dataset.column_names)}: set {option} to one of them.{hint}"
-                    )
-
-
-def closest(name: str, among: Sequence[str]) -> str | None:
-    """The one that a slip of the keyboard, of case or of spaces would turn into `name`."""
-    folded = {each.strip().casefold(): each for each in reversed(among)}
-    found = get_close_matches(name.strip().casefold(), folded, n=1)
-    return folded[found[0]] if found else None
-
-
-def kind(feature: object) -> str:
-    """What a column holds, in messages."""
-    if isinstance(feature, Value):
-        return feature.dtype
-    named = type(feature).__name__.lower()
-    return "values of several kinds, or objects" if named == "json" else f"a {named} in each row"
-
-
-def called(split: str) -> str:
-    """A split in messages; `all` is one file that is yet to be cut."""
-    return "the file" if split == "all" else f"the {split} split"
 
 
 def quiet() -> None:

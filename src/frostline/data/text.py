@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from datasets import Dataset, Value
+from datasets import Dataset
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedTokenizerBase
 
 from frostline import options
-from frostline.data import source
+from frostline.data import columns, source
 from frostline.data.batches import (
     BucketedBatches,
     ResumableLoader,
@@ -22,10 +20,10 @@ from frostline.data.batches import (
     SortedBatches,
     TokenizedTexts,
     loader,
-    most_tokens,
 )
 from frostline.data.labels import LabelCoder, stratified_sample
 from frostline.data.lengths import few_lengths
+from frostline.data.tokens import most_tokens, tokenized
 from frostline.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -116,11 +114,11 @@ class TextData(LightningDataModule):
             raise InputError(
                 f"{self.path or f'data={self.name}'} has no train split: give a folder or file with data.path=…"
             )
-        columns = {"data.text_column": self.text_columns, "data.label_column": [self.label_column]}
-        source.require_columns(raw, columns)
+        named = {"data.text_column": self.text_columns, "data.label_column": [self.label_column]}
+        columns.require_columns(raw, named)
         for split, data in raw.items():
-            _require_filled(data, split, [*self.text_columns, self.label_column])
-            _require_text(data, self.text_columns)
+            columns.require_filled(data, split, [*self.text_columns, self.label_column])
+            columns.require_text(data, self.text_columns)
         coder = LabelCoder.learn(raw.get("train", raw.get("all")), self.label_column)
         labels = {split: coder.encode(data, self.label_column, split) for split, data in raw.items()}
         self.label_names = coder.names
@@ -178,8 +176,8 @@ class TextData(LightningDataModule):
 
     def texts(self, split: str) -> list[str] | list[tuple[str, str]]:
         """The texts of a split, or its pairs of texts, in the order of its labels."""
-        columns = [self.splits[split][column][:] for column in self.text_columns]
-        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        texts = [self.splits[split][column][:] for column in self.text_columns]
+        return texts[0] if len(texts) == 1 else list(zip(*texts, strict=True))
 
     # Tokenise, batch
 
@@ -193,19 +191,10 @@ class TextData(LightningDataModule):
                 f"use one of these, or null for {longest}"
             )
         self.max_length = self.max_length or longest
-        encoding = {"tokenizer": tokenizer, "columns": self.text_columns, "max_length": self.max_length}
-        # A first call puts a tokenizer that others used before into the state that `datasets` finds in its cache.
-        kinds = _encode({column: ["a"] for column in self.text_columns}, **encoding, token_types=True)
-        encoding["token_types"] = any(map(any, kinds.get("token_type_ids", [])))  # all 0 is every encoder's default
-        done: dict[int, TokenizedTexts] = {}
-        for split, data in self.splits.items():
-            if id(data) not in done:  # data.validation=test shares one split
-                done[id(data)] = self._tokenize_split(data, self.labels[split], encoding)
-            self._tokens[split] = done[id(data)]
-
-    def _tokenize_split(self, data: Dataset, labels: np.ndarray, encoding: dict) -> TokenizedTexts:
-        tokens = data.map(_encode, batched=True, fn_kwargs=encoding, remove_columns=data.column_names)
-        return TokenizedTexts.from_arrow(tokens.with_format("arrow")[:], labels, encoding["tokenizer"])
+        # data.validation=test shares one split: it is tokenised once.
+        shared = {id(data): (data, self.labels[split]) for split, data in self.splits.items()}
+        done = tokenized(shared, tokenizer, self.text_columns, self.max_length)
+        self._tokens = {split: done[id(data)] for split, data in self.splits.items()}
 
     def tokens(self, split: str) -> TokenizedTexts:
         """The token ids and labels of a split."""
@@ -259,53 +248,5 @@ class TextData(LightningDataModule):
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else Share()
 
 
-def _encode(
-    rows: dict, tokenizer: PreTrainedTokenizerBase, columns: list[str], max_length: int, token_types: bool
-) -> dict:
-    return dict(
-        tokenizer(
-            *(rows[column] for column in columns),
-            truncation=True,
-            max_length=max_length,
-            return_attention_mask=False,
-            return_token_type_ids=token_types and "token_type_ids" in tokenizer.model_input_names,
-        )
-    )
-
-
 def _take(part: tuple[Dataset, np.ndarray], positions: np.ndarray) -> tuple[Dataset, np.ndarray]:
     return part[0].select(positions), part[1][positions]
-
-
-def _require_text(data: Dataset, columns: Sequence[str]) -> None:
-    """InputError for a text column of numbers, dates or lists."""
-    for name in columns:
-        feature = data.features[name]
-        if not isinstance(feature, Value) or "string" not in feature.dtype:
-            found = source.kind(feature)
-            raise InputError(f"data.text_column={name} holds {found}, not text: name another column, or convert it")
-
-
-def _require_filled(data: Dataset, split: str, columns: Sequence[str]) -> None:
-    """InputError where a cell is null or blank, with how many and the first one's row."""
-    where = source.called(split)
-    if len(data) == 0:
-        raise InputError(f"{where} has no rows: give texts and labels")
-    table = data.with_format("arrow")[:]
-    for name in columns:
-        column = table[name]
-        bad = pc.is_null(column)
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            try:
-                column.validate(full=True)
-            except pa.ArrowInvalid as error:  # Parquet files are not checked when they are read
-                raise InputError(
-                    f"{where} has text in column {name!r} that is no UTF-8: write the file anew"
-                ) from error
-            bad = pc.or_(bad, pc.equal(pc.utf8_trim_whitespace(pc.fill_null(column, "")), ""))
-        rows = np.flatnonzero(bad.to_numpy(zero_copy_only=False) if isinstance(bad, pa.Array) else bad.to_numpy())
-        if len(rows):
-            raise InputError(
-                f"{where} has {len(rows)} empty or null cells in column {name!r}, "
-                f"the first in row {rows[0] + 1}: fill them or leave those rows out"
-            )

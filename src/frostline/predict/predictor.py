@@ -10,7 +10,8 @@ import torch
 import transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from frostline.data.batches import TokenizedTexts, most_tokens
+from frostline.data.batches import TokenizedTexts
+from frostline.data.tokens import most_tokens
 from frostline.errors import InputError
 from frostline.model import kernels
 from frostline.model.anatomy import Anatomy, max_positions

@@ -113,7 +113,6 @@ RULES: dict[str, Rule] = {
     "trainer.checkpoint_minutes": number(0, 525_600),
     "trainer.gradient_checkpointing": FLAG,
     "trainer.cuda_graphs": Rule(lambda value: isinstance(value, bool) or value == "auto", "auto, true or false"),
-    "logger.flush_secs": whole(1, 86_400),
     "callbacks.progress_bar.refresh_rate": whole(0, MANY),
     "hydra.launcher.n_jobs": whole(1, 10_000).or_minus_one(" for one a core"),
     "hydra.launcher.timeout_min": whole(1, 525_600),

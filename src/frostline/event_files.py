@@ -43,7 +43,11 @@ def signals_held() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in STOPS}
+    before = {
+        number: handler for number in STOPS if (handler := signal.getsignal(number)) is not None
+    }  # None: not ours
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append(number))
     try:
         yield
     finally:

@@ -1,7 +1,6 @@
 """`python serve.py`: the page on this machine alone, until Ctrl-C."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -42,9 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        print("Ended.", flush=True)
-        # At once: there is nothing to save, and threads that are at an answer, or wait for a browser, would hold it up.
-        os._exit(0)
+        print("Ended.")
 
 
 def _start(options: argparse.Namespace) -> str:

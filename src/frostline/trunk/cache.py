@@ -23,7 +23,7 @@ from filelock import FileLock
 from frostline.data.batches import TokenizedTexts
 from frostline.errors import InputError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 VALUES, CARD = "values.bin", "card.json"
 DTYPES = {"fp16": np.float16, "fp32": np.float32}
 

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
+from torch.utils.data import DataLoader
 
 from frostline.model.classifier import Classifier, quality
 from frostline.model.optim import LinearDecayAdamW
@@ -31,3 +33,16 @@ def test_two_labels_score_the_positive_one_and_more_score_all_by_weight():
     more = quality(3, "test/")(guess, truth)
     assert more["test/f1"] == pytest.approx(f1_score(truth, guess, average="weighted"))
     assert more["test/f1_macro"] == pytest.approx(f1_score(truth, guess, average="macro"))
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_the_step_takes_gradients_clipped_at_the_norm(precision, tiny_network, batch, tmp_path):
+    classifier = Classifier(tiny_network("bert"), LinearDecayAdamW())
+    trainer = Trainer(
+        default_root_dir=tmp_path, accelerator="cpu", precision=precision, gradient_clip_val=0.01, max_steps=1,
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(classifier, DataLoader([{**batch, "index": torch.arange(2)}], batch_size=None))
+    means = [state["exp_avg"] for state in trainer.optimizers[0].state.values()]
+    norm = torch.cat([mean.flatten() for mean in means]).norm()
+    assert norm.item() == pytest.approx(0.1 * 0.01, rel=1e-3)  # the first step's share is 1 - 0.9

@@ -7,7 +7,7 @@ from frostline.errors import InputError
 from frostline.freeze.callback import apply
 from frostline.freeze.policy import Top
 from frostline.model.anatomy import Anatomy
-from frostline.model.optim import LinearDecayAdamW, Part, linear, parts
+from frostline.model.optim import LinearDecayAdamW, Part, clip_within_step, linear, parts
 
 
 def test_biases_and_norms_do_not_decay_and_frozen_parameters_are_in_no_group(tiny_network):
@@ -38,6 +38,27 @@ def test_the_fused_kernel_makes_the_same_steps_as_the_plain_one(tiny_network):
             optimizer.step()
     for ours, theirs in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [100.0, 1e-4])
+def test_clipped_within_the_step_it_is_the_step_after_clipping(tiny_network, size):
+    stepped = []
+    for within in (False, True):
+        network = tiny_network("bert")
+        optimizer = LinearDecayAdamW(lr=1e-3).optimizer([Part(list(network.parameters()))])
+        rng = torch.Generator().manual_seed(0)
+        for _ in range(3):
+            for parameter in network.parameters():
+                parameter.grad = torch.randn(parameter.shape, generator=rng) * size
+            if within:
+                clip_within_step(optimizer, 1.0)
+            else:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+        stepped.append(optimizer.state_dict()["state"])
+    for plain, clipped in zip(*(state.values() for state in stepped), strict=True):
+        for name, value in plain.items():
+            torch.testing.assert_close(clipped[name], value, rtol=1e-5, atol=1e-9)
 
 
 def test_each_depth_below_the_head_has_its_share_of_the_rate(tiny_network):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
+from torch.optim import AdamW
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import (
     BinaryF1Score,
@@ -18,7 +19,7 @@ from transformers import PreTrainedModel
 
 from frostline.errors import InputError
 from frostline.model.inputs import encoder_inputs
-from frostline.model.optim import LinearDecayAdamW, Part
+from frostline.model.optim import LinearDecayAdamW, Part, clip_within_step
 
 
 def quality(labels: int, prefix: str) -> MetricCollection:
@@ -140,6 +141,20 @@ class Classifier(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": self.recipe.schedule(optimizer, steps), "interval": "step"},
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: AdamW,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's; in plain fp32 on one CPU, where memory bounds the step, within the step itself."""
+        trainer = self.trainer
+        plain = trainer.world_size == 1 and self.device.type == "cpu" and trainer.precision == "32-true"
+        if plain and gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            clip_within_step(optimizer, gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def optimizer_step(self, *args, **kwargs) -> None:
         """Lightning's, and then no gradients: it would keep them through the next forward pass."""

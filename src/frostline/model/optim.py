@@ -4,12 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from frostline import options
 from frostline.model.anatomy import Anatomy
+
+NORM_EPS = 1e-6  # as torch.nn.utils.clip_grad_norm_ has it
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,17 @@ class LinearDecayAdamW:
         warmup = round(self.warmup * steps)
         ends = [round(group["until"] * steps) for group in optimizer.param_groups]
         return LambdaLR(optimizer, [partial(linear, steps=end, warmup=warmup) for end in ends])
+
+
+def clip_within_step(optimizer: AdamW, max_norm: float) -> None:
+    """Let the next fused step clip the norm of all gradients at `max_norm` (Pascanu et al., arXiv 1211.5063).
+
+    The step divides gradients as it reads them, by what torch's GradScaler would put into `grad_scale`: one pass over
+    memory less than clipping them before.
+    """
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    optimizer.grad_scale = ((norm + NORM_EPS) / max_norm).clamp(min=1)
 
 
 def linear(step: int, steps: int, warmup: int) -> float:

@@ -9,7 +9,8 @@ more with the cache that left, Trainer, and with --grouped Trainer with length-g
 also does all depths and seeds in one sweep, against the sum of Trainer's runs. Printed: median seconds of training
 alone (Frostline's trunk + fit against Trainer's train()), of the whole process, peak resident memory, mean test F1,
 and trainable parameters; each × is the median of the rounds' own ratios to Frostline. With --json, rounds may be done
-in several sittings: what the file holds is not run again. On a GPU Trainer runs in bf16, as Frostline does there.
+in several sittings: what the file holds is not run again, and a file that other code made is refused. On a GPU Trainer
+runs in bf16, as Frostline does there.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from statistics import mean, median
 
@@ -140,8 +142,11 @@ def missing(args: argparse.Namespace, done: list[Run]) -> Iterator[Run]:
 
 
 def settings(args: argparse.Namespace) -> dict[str, str | int | float]:
-    """What all rounds of a comparison share."""
-    return {"data": args.data.resolve().name, "model": args.model, "epochs": args.epochs, "lr": args.lr}
+    """What all rounds of a comparison share; `code` is a hash of src/ and conf/, so that no file mixes versions."""
+    files = [*sorted((ROOT / "src").rglob("*.py")), *sorted((ROOT / "conf").rglob("*.yaml"))]
+    code = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    shared = {"data": args.data.resolve().name, "model": args.model, "epochs": args.epochs, "lr": args.lr}
+    return {**shared, "cpus": os.cpu_count() or 0, "torch": str(torch.__version__), "code": code}
 
 
 def kept(args: argparse.Namespace) -> list[Run]:

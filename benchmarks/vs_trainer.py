@@ -30,7 +30,7 @@ import models
 import torch
 
 ROOT = Path(__file__).parents[1]
-GROUPED, COMPILED = "trainer, grouped", "trainer, grouped, compiled"
+GROUPED, COMPILED, SWEEP = "trainer, grouped", "trainer, grouped, compiled", "one sweep"
 FLAGS = {"trainer": [], GROUPED: ["--group-by-length"], COMPILED: ["--group-by-length", "--compile"]}
 
 
@@ -109,7 +109,7 @@ def sweep(args: argparse.Namespace) -> list[Run]:
         out = Path(folder) / "sweep"
         axes = (f"freeze={args.freeze}", f"seed={args.seeds}", f"hydra.sweep.dir={out}")
         _, wall, peak = measured(train_command(args, f"{folder}/trunk", "-m", *axes))
-        return [figures(file.parent, "one sweep", wall, peak) for file in sorted(out.glob("*/metrics.json"))]
+        return [figures(file.parent, SWEEP, wall, peak) for file in sorted(out.glob("*/metrics.json"))]
 
 
 def peer(args: argparse.Namespace, freeze: str, seed: str, by: str) -> Run:
@@ -159,12 +159,19 @@ def kept(args: argparse.Namespace) -> list[Run]:
     return [Run(**run) for run in held["runs"]]
 
 
+def keep(args: argparse.Namespace, runs: list[Run]) -> None:
+    """Write what is done so far where --json says."""
+    if args.json:
+        held = {"settings": settings(args), "runs": [vars(run) for run in runs]}
+        args.json.write_text(json.dumps(held, indent=1) + "\n")
+
+
 def print_table(runs: list[Run]) -> None:
     """A row for each depth and contestant."""
     ours = {(run.seed, run.freeze): run for run in runs if run.by == "frostline"}
     print("| freeze | by | rounds | fit s | × | process s | × | peak MiB | mean F1 | trainable |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for freeze, by in dict.fromkeys((run.freeze, run.by) for run in runs):
+    for freeze, by in dict.fromkeys((run.freeze, run.by) for run in runs if run.by != SWEEP):
         found = [run for run in runs if (run.freeze, run.by) == (freeze, by)]
         fit = median(run.fit / ours[run.seed, freeze].fit for run in found)
         wall = median(run.wall / ours[run.seed, freeze].wall for run in found)
@@ -182,8 +189,9 @@ def print_sweep(ours: list[Run], runs: list[Run]) -> None:
     print("\n| all cells | trunk + fit s | × | process s | × |")
     print("| --- | ---: | ---: | ---: | ---: |")
     print(f"| frostline, one sweep of {len(ours)} | {fit:.1f} | 1.00 | {wall:.1f} | 1.00 |")
+    cells = [(run.seed, run.freeze) for run in ours]
     for rival in FLAGS:
-        if theirs := [run for run in runs if run.by == rival]:
+        if theirs := [run for run in runs if run.by == rival and (run.seed, run.freeze) in cells]:
             fits, walls = sum(run.fit for run in theirs), sum(run.wall for run in theirs)
             print(f"| {rival}, {len(theirs)} runs | {fits:.1f} | {fits / fit:.2f} | {walls:.1f} | {walls / wall:.2f} |")
 
@@ -200,12 +208,13 @@ def compare(args: argparse.Namespace) -> None:
     for run in missing(args, list(runs)):
         runs.append(run)
         print(f"seed {run.seed}, {run.freeze}, {run.by}: fit {run.fit:.1f} s, F1 {run.f1:.4f}", file=sys.stderr)
-        if args.json:
-            held = {"settings": settings(args), "runs": [vars(run) for run in runs]}
-            args.json.write_text(json.dumps(held, indent=1) + "\n")
+        keep(args, runs)
+    if args.sweep and not any(run.by == SWEEP for run in runs):
+        runs += sweep(args)
+        keep(args, runs)
     print_table(runs)
-    if args.sweep:
-        print_sweep(sweep(args), runs)
+    if swept := [run for run in runs if run.by == SWEEP]:
+        print_sweep(swept, runs)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The kernels for AMD processors against torch's own: the same logits, losses, gradients, and share of zeros."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import nn
@@ -53,6 +55,29 @@ def counted(network, batch):
     with torch.no_grad(), torch.profiler.profile() as profile:
         logits = network(**batch).logits
     return logits, {event.key: event.count for event in profile.key_averages()}
+
+
+def test_weights_by_columns_give_the_same_and_come_back(tiny_network, batch):
+    network = tiny_network("bert").eval()
+    kernels.use("amd", network)
+    weight = network.get_submodule("bert.encoder.layer.0.intermediate.dense").weight
+    place, values = weight.data_ptr(), weight.detach().clone()
+    with torch.no_grad():
+        plain = network(**batch).logits
+        with suppress(KeyboardInterrupt), kernels.by_columns(network):
+            assert weight.stride() == (1, len(weight))
+            torch.testing.assert_close(weight.detach(), values, rtol=0, atol=0)
+            torch.testing.assert_close(network(**batch).logits, plain)
+            raise KeyboardInterrupt
+    assert weight.data_ptr() == place
+    assert weight.is_contiguous()
+    torch.testing.assert_close(weight.detach(), values, rtol=0, atol=0)
+
+
+def test_torchs_own_layers_are_left_alone(tiny_network):
+    network = tiny_network("bert")
+    with kernels.by_columns(network):
+        assert all(parameter.is_contiguous() for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (2, 7, 5), (1, 5), (3, 1, 1, 5)])

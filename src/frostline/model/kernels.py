@@ -4,6 +4,8 @@ torch multiplies fp32 matrices with MKL, which there reaches half the rate of on
 brings. The products stay fp32; they differ from MKL's in the order of their sums. For dropout, see `dropout.py`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -47,6 +49,26 @@ def use(choice: str, network: nn.Module) -> str:
 def used(network: nn.Module) -> str:
     """What `use` chose for `network`."""
     return "amd" if any(isinstance(module, Linear) for module in network.modules()) else "torch"
+
+
+@contextmanager
+def by_columns(network: nn.Module) -> Iterator[None]:
+    """Within, weights that oneDNN multiplies lie in memory column by column, as it reads them in a forward pass.
+
+    Else it turns them at each product. Worth it where many forward passes see the same weights: the trunk takes 5 %
+    less time on a machine whose oneDNN reaches 215 GFLOP/s. The values stay as they are; afterwards the very tensors
+    of before are back. A second copy of these weights is kept meanwhile.
+    """
+    layers = [module for module in network.modules() if isinstance(module, Linear)]
+    weights = {layer.weight for layer in layers if layer.weight.device.type == "cpu"}
+    before = [(weight, weight.data) for weight in weights]
+    try:
+        for weight in weights:
+            weight.data = weight.data.t().contiguous().t()
+        yield
+    finally:
+        for weight, data in before:
+            weight.data = data
 
 
 class Linear(nn.Linear):

@@ -206,6 +206,7 @@ class Trunk:
         self.network.to(self.device)
         texts = replace(texts, padded_lengths=())
         with ExitStack() as stack:
+            stack.enter_context(kernels.by_columns(self.network))
             fillings: dict[Boundary, Filling] = {
                 at: stack.enter_context(self.cache.store.create(name, self.plan(texts, at)))
                 for at, name in keys.items()

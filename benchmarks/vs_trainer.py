@@ -209,8 +209,9 @@ def compare(args: argparse.Namespace) -> None:
         runs.append(run)
         print(f"seed {run.seed}, {run.freeze}, {run.by}: fit {run.fit:.1f} s, F1 {run.f1:.4f}", file=sys.stderr)
         keep(args, runs)
-    if args.sweep and not any(run.by == SWEEP for run in runs):
-        runs += sweep(args)
+    cells = {(seed, freeze) for seed in args.seeds.split(",") for freeze in args.freeze.split(",")}
+    if args.sweep and {(run.seed, run.freeze) for run in runs if run.by == SWEEP} != cells:
+        runs = [run for run in runs if run.by != SWEEP] + sweep(args)
         keep(args, runs)
     print_table(runs)
     if swept := [run for run in runs if run.by == SWEEP]:

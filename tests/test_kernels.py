@@ -202,29 +202,26 @@ def test_attention_with_dropout_is_the_plain_one_but_for_what_is_dropped(family,
     plain = step(network.eval(), batch)
     kernels.use("amd", network)
     drawn = []
-    monkeypatch.setattr(
-        dropout_module, "factors", lambda stays, p: drawn.append(stays.shape) or torch.ones(stays.shape)
-    )
+    monkeypatch.setattr(dropout_module, "dropped", lambda values, stays, p: drawn.append(stays.shape) or values.clone())
     fast = step(network.train(), batch)
     assert any(len(shape) == 4 for shape in drawn), "attention drew its noise here"
     torch.testing.assert_close(fast, plain, rtol=0, atol=1e-5)
 
 
 def test_attentions_gradients_are_those_of_its_formula():
-    shape = (2, 3, 4, 5)
-    query, key, value = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    packed = torch.randn((3, 2, 3, 4, 5), dtype=torch.float64, requires_grad=True)
     mask = torch.ones(2, 1, 4, 4, dtype=torch.bool)
     mask[0, :, :, 2:] = False
-
     stays = dropout_module.drawn((2, 3, 4, 4), 0.3)
 
-    def attend(*given):
-        return dropout_module._Attention.apply(*given, mask, 0.4, stays, 0.3)
+    def attend(packed):
+        return dropout_module._Attention.apply(packed, mask, 0.4, stays, 0.3)
 
-    assert torch.autograd.gradcheck(attend, (query, key, value))
+    assert torch.autograd.gradcheck(attend, packed)
+    query, key, value = packed
     shares = (query @ key.transpose(-1, -2) * 0.4).masked_fill(~mask, float("-inf")).softmax(-1)
-    expected = (shares * dropout_module.factors(stays, 0.3)) @ value
-    torch.testing.assert_close(attend(query, key, value), expected)
+    expected = dropout_module.dropped(shares, stays, 0.3) @ value
+    torch.testing.assert_close(attend(packed), expected)
 
 
 def test_the_saved_config_names_none_of_this(tiny_network, tmp_path):

@@ -156,10 +156,10 @@ class Classifier(LightningModule):
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
-    def optimizer_step(self, *args, **kwargs) -> None:
+    def optimizer_step(self, epoch: int, batch: int, optimizer: AdamW, closure: Callable | None = None) -> None:
         """Lightning's, and then no gradients: it would keep them through the next forward pass."""
-        super().optimizer_step(*args, **kwargs)
-        self.zero_grad(set_to_none=True)
+        super().optimizer_step(epoch, batch, optimizer, closure)
+        optimizer.zero_grad(set_to_none=True)
 
     def on_fit_end(self) -> None:
         self.fast_loss = None  # and the memory that it holds

@@ -31,60 +31,71 @@ class Dropout(nn.Dropout):
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, input: torch.Tensor, stays: np.ndarray, p: float) -> torch.Tensor:
+    def forward(ctx, input: torch.Tensor, stays: torch.Tensor, p: float) -> torch.Tensor:
         ctx.stays, ctx.p = stays, p
-        return input * factors(stays, p).to(input.dtype)
+        return dropped(input, stays, p)
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return grad * factors(ctx.stays, ctx.p).to(grad.dtype), None, None
+        return dropped(grad, ctx.stays, ctx.p), None, None
 
 
-def _dropped(p: float) -> int:
+def _limit(p: float) -> int:
     """Below which of the LEVELS an element is dropped."""
     return min(max(1, round(p * LEVELS)), LEVELS - 1)
 
 
-def drawn(shape: Sequence[int], p: float) -> np.ndarray:
-    """Which elements stay, each with probability 1 - `p`: booleans of this shape, from the next seed by torch's own."""
+def drawn(shape: Sequence[int], p: float) -> torch.Tensor:
+    """Which elements stay (1) or not (0), each with probability 1 - `p`: uint8, from the next seed by torch's own."""
     count = math.prod(shape)
     seed = int(torch.randint(2**63 - 1, ()))
     raw = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.uint16)[:count]
-    return (raw >= _dropped(p)).reshape(shape)
+    return torch.from_numpy((raw >= _limit(p)).view(np.uint8).reshape(shape))
 
 
-def factors(stays: np.ndarray, p: float) -> torch.Tensor:
-    """0 for what is dropped, for the rest what keeps the mean at 1, in fp32."""
-    values = stays.astype(np.float32)  # and then the product, in place: several times faster than both at once
-    values *= np.float32(LEVELS / (LEVELS - _dropped(p)))
-    return torch.from_numpy(values)
+def dropped(values: torch.Tensor, stays: torch.Tensor, p: float) -> torch.Tensor:
+    """`values` where they stay, times what keeps the mean; else 0."""
+    return (values * stays).mul_(LEVELS / (LEVELS - _limit(p)))  # by bytes: a quarter of the time that booleans take
 
 
 class _Attention(torch.autograd.Function):
-    """softmax(q kᵀ · scale, where `mask`) → dropout → · v, keeping the softmax and what stays for the backward pass."""
+    """softmax(q kᵀ · scale, where `mask`) → dropout → · v, keeping the softmax and what stays for the backward pass.
+
+    (3, batch, heads, length, width): query, key and value in one → (batch, heads, length, width).
+    """
 
     @staticmethod
     def forward(
-        ctx, query, key, value, mask: torch.Tensor | None, scale: float, stays: np.ndarray, p: float
+        ctx, packed: torch.Tensor, mask: torch.Tensor | None, scale: float, stays: torch.Tensor, p: float
     ) -> torch.Tensor:
-        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()  # once for both passes
+        query, key, value = packed
         scores = torch.matmul(query, key.transpose(-1, -2)).mul_(scale)
         if mask is not None:
             scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
         shares = scores.softmax(-1)
-        ctx.save_for_backward(query, key, value, shares)
+        ctx.save_for_backward(packed, shares)
         ctx.scale, ctx.stays, ctx.p = scale, stays, p
-        return torch.matmul(shares * factors(stays, p), value)
+        return torch.matmul(dropped(shares, stays, p), value)
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        query, key, value, shares = ctx.saved_tensors
-        noise = factors(ctx.stays, ctx.p)
+        packed, shares = ctx.saved_tensors
+        query, key, value = packed
         grad = grad.contiguous()
-        to_value = torch.matmul((shares * noise).transpose(-1, -2), grad)
-        to_shares = torch.matmul(grad, value.transpose(-1, -2)).mul_(noise)
+        to_packed = torch.empty_like(packed)
+        torch.matmul(dropped(shares, ctx.stays, ctx.p).transpose(-1, -2), grad, out=to_packed[2])
+        to_shares = dropped(torch.matmul(grad, value.transpose(-1, -2)), ctx.stays, ctx.p)
         to_scores = torch._softmax_backward_data(to_shares, shares, -1, shares.dtype).mul_(ctx.scale)
-        return torch.matmul(to_scores, key), torch.matmul(to_scores.transpose(-1, -2), query), to_value, *[None] * 4
+        torch.matmul(to_scores, key, out=to_packed[0])
+        torch.matmul(to_scores.transpose(-1, -2), query, out=to_packed[1])
+        return to_packed, None, None, None, None
+
+
+def attend(packed: torch.Tensor, mask: torch.Tensor | None, scale: float, dropout: float) -> torch.Tensor:
+    """Attention with dropout: (3, batch, heads, length, width), contiguous → (batch, length, heads, width)."""
+    shape = packed.shape[1:-1]
+    stays = drawn((*shape, shape[-1]), dropout)
+    return _Attention.apply(packed, mask, scale, stays, dropout).transpose(1, 2).contiguous()
 
 
 def attention(
@@ -106,9 +117,7 @@ def attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    stays = drawn((*query.shape[:-1], key.shape[-2]), dropout)
-    context = _Attention.apply(query, key, value, attention_mask, scale, stays, dropout)
-    return context.transpose(1, 2).contiguous(), None
+    return attend(torch.stack((query, key, value)), attention_mask, scale, dropout), None
 
 
 AttentionInterface.register(ATTENTION, attention)

@@ -4,19 +4,22 @@ torch multiplies fp32 matrices with MKL, which there reaches half the rate of on
 brings. The products stay fp32; they differ from MKL's in the order of their sums. For dropout, see `dropout.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from transformers.activations import GELUActivation
 
 from frostline.errors import InputError
-from frostline.model.dropout import ATTENTION, Dropout
+from frostline.model.dropout import ATTENTION, Dropout, attend
 
 CHOICES = ("auto", "torch", "amd")
+CACHE_LINE = 16  # in fp32 numbers
+SAME_SETS = 512  # where a row is a multiple of so many, a column's numbers all want the same few places in the cache
 
 
 def choose(choice: str) -> str:
@@ -100,7 +103,7 @@ class _Linear(torch.autograd.Function):
         if not for_weight:
             # The rows' sum as a product, which takes half the time of torch's own sum.
             return to_input, None, grad.new_ones(len(grad)) @ grad if for_bias else None
-        columns = grad.t().contiguous()  # as oneDNN wants its first matrix; and sums along them take a quarter
+        columns = _turned(grad)  # as oneDNN wants its first matrix; and sums along them take a quarter
         # Dense rows: oneDNN takes transposed matrices as they are, but on spread rows it is ten times slower.
         to_weight = _product(columns, input.contiguous().t())
         return to_input, to_weight, columns.sum(1) if for_bias else None
@@ -109,6 +112,16 @@ class _Linear(torch.autograd.Function):
 def _product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """(…, k) and (n, k) → (…, n), each of any strides."""
     return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, "none", [], "")
+
+
+def _turned(rows: torch.Tensor) -> torch.Tensor:
+    """(m, n) → (n, m), contiguous; on all cores, where torch's own way takes one."""
+    count, width = rows.shape
+    if width % SAME_SETS == 0:
+        rows = rows.new_empty(count, width + CACHE_LINE)[:, :width].copy_(rows)
+    columns = rows.new_empty(width, count)
+    columns[None].copy_(rows.t()[None])  # as if it had three dimensions: of two, torch copies a block at a time
+    return columns
 
 
 def _is_one_product(dense: nn.Module, input: torch.Tensor) -> bool:
@@ -128,6 +141,46 @@ class _Intermediate(nn.Module):
         return out.unflatten(0, hidden_states.shape[:-1])
 
 
+class _SelfAttention(nn.Module):
+    """In front of a BERT-like layer's attention to itself: query, key and value from one product."""
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        past_key_values: object = None,
+        **options: object,
+    ) -> tuple[torch.Tensor, None]:
+        parts = self.query, self.key, self.value
+        if past_key_values is not None or not self._is_ours(parts, hidden_states, attention_mask):
+            return super().forward(hidden_states, attention_mask, past_key_values, **options)
+        batch, length = hidden_states.shape[:2]
+        joint = _Linear.apply(hidden_states.flatten(0, 1), _joint_weight(parts), torch.cat([p.bias for p in parts]))
+        packed = joint.view(batch, length, 3, self.num_attention_heads, -1).permute(2, 0, 3, 1, 4)
+        if self.training and 0 < self.dropout.p < 1:
+            context = attend(packed.contiguous(), attention_mask, self.scaling, self.dropout.p)
+        else:
+            context = F.scaled_dot_product_attention(*packed, attention_mask, scale=self.scaling).transpose(1, 2)
+        return context.reshape(batch, length, -1), None
+
+    def _is_ours(self, parts: Sequence[nn.Module], hidden: torch.Tensor, mask: torch.Tensor | None) -> bool:
+        """Whether this is plain attention of linear layers that train together or not at all."""
+        plain = self.config._attn_implementation == ATTENTION and not self.is_causal
+        alike = all(type(part) is Linear and part.bias is not None for part in parts)
+        if not plain or not alike or hidden.ndim != 3 or not self.query.is_ours(hidden):
+            return False
+        together = len({(part.weight.requires_grad, part.bias.requires_grad) for part in parts}) == 1
+        return together and (mask is None or mask.dtype == torch.bool)
+
+
+def _joint_weight(parts: Sequence[nn.Linear]) -> torch.Tensor:
+    """The layers' weights as one, (sum of n, k), by columns where theirs are."""
+    weights = [part.weight for part in parts]
+    if weights[0].is_contiguous():
+        return torch.cat(weights)
+    return torch.cat([weight.t() for weight in weights], 1).t()
+
+
 class _Output(nn.Module):
     """In front of what ends a BERT-like half layer: without gradients and dropout, the sum comes with the product."""
 
@@ -143,7 +196,12 @@ class _Output(nn.Module):
 FASTER = {
     family + half: before
     for family in ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra")
-    for half, before in {"Intermediate": _Intermediate, "SelfOutput": _Output, "Output": _Output}.items()
+    for half, before in {
+        "SelfAttention": _SelfAttention,
+        "SelfOutput": _Output,
+        "Intermediate": _Intermediate,
+        "Output": _Output,
+    }.items()
 }
 REPLACED: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: Linear, nn.Dropout: Dropout}
 

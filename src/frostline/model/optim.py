@@ -82,7 +82,10 @@ def clip_within_step(optimizer: AdamW, max_norm: float) -> None:
     memory less than clipping them before.
     """
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+    # Row by row: each core then reads the half that it wrote. Else, where cores share no cache, the step that writes
+    # what another core read last takes more than twice its time.
+    rows = [torch.linalg.vector_norm(gradient, dim=-1) for gradient in gradients]
+    norm = torch.nn.utils.get_total_norm(rows)
     optimizer.grad_scale = ((norm + NORM_EPS) / max_norm).clamp(min=1)
 
 

@@ -50,6 +50,28 @@ def test_without_gradients_sums_and_gelu_come_with_the_products(family, tiny_net
     assert before["aten::gelu"] - after.get("aten::gelu", 0) == layers
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
+def test_query_key_and_value_are_one_product(family, tiny_network, batch):
+    network = tiny_network(family).eval()
+    kernels.use("amd", network)
+    after = counted(network, batch)[1]
+    products = sum(count for name, count in after.items() if name.startswith("mkldnn::_linear_pointwise"))
+    linear = [name for name, module in network.named_modules() if isinstance(module, kernels.Linear)]
+    assert products == len(linear) - 2 * network.config.num_hidden_layers
+
+
+@pytest.mark.parametrize("trains", ["query.weight", "value.bias", "key"])
+def test_of_query_key_and_value_some_may_be_frozen(trains, tiny_network, batch):
+    network = tiny_network("bert").eval()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(trains in name)
+    plain = step(network, batch)
+    kernels.use("amd", network)
+    fast = step(network, batch)
+    assert any(trains in name for name in plain)
+    torch.testing.assert_close(fast, plain, rtol=0, atol=1e-5)
+
+
 def counted(network, batch):
     """Logits without gradients, and how often each operation was called for them."""
     with torch.no_grad(), torch.profiler.profile() as profile:
@@ -151,6 +173,47 @@ def test_auto_goes_by_the_processor(vendor, capability, chosen, monkeypatch):
 def test_an_unknown_choice_is_one_line():
     with pytest.raises(InputError, match="kernels=blas: use one of auto, torch, amd"):
         kernels.choose("blas")
+
+
+@pytest.mark.parametrize("width", [1, 7, 384, 512, 1536])
+def test_a_turned_matrix_is_the_transposed_one(width):
+    rows = torch.randn(33, 2 * width)[:, :width]
+    assert torch.equal(kernels._turned(rows), rows.t())
+    assert kernels._turned(rows).is_contiguous()
+
+
+@pytest.fixture
+def embeddings():
+    """Two alike, torch's own and the one for AMD processors."""
+    plain, fast = nn.Embedding(50, 8, padding_idx=0), nn.Sequential(nn.Embedding(50, 8, padding_idx=0))
+    fast[0].load_state_dict(plain.state_dict())
+    kernels.use("amd", fast)
+    return plain, fast[0]
+
+
+def test_an_embeddings_gradient_is_torchs_own_at_every_step(embeddings):
+    torch.manual_seed(1)
+    places = set()
+    for texts in (4, 2, 6):  # with other tokens, and fewer of them, each time
+        ids, noise = torch.randint(0, 50, (texts, 5)), torch.randn(texts, 5, 8)
+        for embedding in embeddings:
+            embedding.zero_grad(set_to_none=True)
+            embedding(ids).backward(noise)
+        assert torch.equal(embeddings[1].weight.grad, embeddings[0].weight.grad)
+        places.add(embeddings[1].weight.grad.data_ptr())
+    assert len(places) == 1, "in the same memory"
+
+
+def test_an_embeddings_gradient_in_use_is_left_alone(embeddings):
+    """Whether it is added to, used twice in a step, or held by somebody else."""
+    ids = torch.tensor([[1, 2, 2, 0], [3, 1, 0, 0]])
+    found = []
+    for embedding in embeddings:
+        (held,) = torch.autograd.grad(embedding(ids).sum(), embedding.weight)
+        embedding(ids + 3).sum().backward()
+        (embedding(ids).sum() + embedding(ids + 5).pow(2).sum()).backward()
+        found.append((held, embedding.weight.grad))
+    torch.testing.assert_close(found[1], found[0])
 
 
 @pytest.fixture

@@ -77,7 +77,8 @@ def test_an_error_of_a_rank_is_one_line(launch, tmp_path):
 @pytest.mark.slow
 def test_what_is_trained_in_shards_goes_on_after_a_kill(launch, metrics, commands, small_reviews, tmp_path):
     options = ("freeze=top2", "optimizer.lr=2e-3", "trainer.max_epochs=6", *FSDP)
-    assert launch(*options, "hydra.run.dir=whole").status == 0
+    whole = launch(*options, "hydra.run.dir=whole")
+    assert whole.status == 0, whole.err
     common = ["model=tiny", "data=files", f"data.path={small_reviews}", "callbacks=none"]
     killed = commands.start("train.py", *common, *options, "hydra.run.dir=killed", cwd=tmp_path, start_new_session=True)
     while not (tmp_path / "killed" / "checkpoints" / "last.ckpt").exists():

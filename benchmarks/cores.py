@@ -5,7 +5,7 @@
 
 A virtual machine's cores can be moved, within seconds, to places that share no last-level cache. What one core wrote
 and the other goes on with then takes about three times as long to fetch, and training steps up to a fifth longer; a
-product alone loses next to nothing. Printed, once a second: microseconds of writing 2 MB anew, where the other core
+product alone loses a few percent. Printed, once a second: microseconds of writing 2 MB anew, where the other core
 wrote them last and where the same one did. About alike: one cache. Linux only.
 """
 

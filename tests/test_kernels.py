@@ -182,10 +182,10 @@ def test_a_turned_matrix_is_the_transposed_one(width):
     assert kernels._turned(rows).is_contiguous()
 
 
-@pytest.fixture
-def embeddings():
+@pytest.fixture(params=[0, None], ids=["padded", "unpadded"])
+def embeddings(request):
     """Two alike, torch's own and the one for AMD processors."""
-    plain, fast = nn.Embedding(50, 8, padding_idx=0), nn.Sequential(nn.Embedding(50, 8, padding_idx=0))
+    plain, fast = nn.Embedding(50, 8, request.param), nn.Sequential(nn.Embedding(50, 8, request.param))
     fast[0].load_state_dict(plain.state_dict())
     kernels.use("amd", fast)
     return plain, fast[0]
@@ -200,8 +200,23 @@ def test_an_embeddings_gradient_is_torchs_own_at_every_step(embeddings):
             embedding.zero_grad(set_to_none=True)
             embedding(ids).backward(noise)
         assert torch.equal(embeddings[1].weight.grad, embeddings[0].weight.grad)
+        ids.fill_(1)  # as a loader does that writes its next batch into the same memory
         places.add(embeddings[1].weight.grad.data_ptr())
     assert len(places) == 1, "in the same memory"
+
+
+def test_an_embeddings_gradient_may_be_added_to_where_processes_share_it(embeddings):
+    """As their average is: then it is not 0 in other texts' rows either."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        for ids in (torch.tensor([[1, 2]]), torch.tensor([[3, 4]])):
+            for embedding in embeddings:
+                embedding.zero_grad(set_to_none=True)
+                embedding(ids).sum().backward()
+            assert torch.equal(embeddings[1].weight.grad, embeddings[0].weight.grad)
+            embeddings[1].weight.grad.add_(1)
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_an_embeddings_gradient_in_use_is_left_alone(embeddings):

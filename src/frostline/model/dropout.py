@@ -91,8 +91,8 @@ class _Attention(torch.autograd.Function):
         return to_packed, None, None, None, None
 
 
-def attend(packed: torch.Tensor, mask: torch.Tensor | None, scale: float, dropout: float) -> torch.Tensor:
-    """Attention with dropout: (3, batch, heads, length, width), contiguous → (batch, length, heads, width)."""
+def attend_with_dropout(packed: torch.Tensor, mask: torch.Tensor | None, scale: float, dropout: float) -> torch.Tensor:
+    """Query, key and value in one, (3, batch, heads, length, width), contiguous → (batch, length, heads, width)."""
     shape = packed.shape[1:-1]
     stays = drawn((*shape, shape[-1]), dropout)
     return _Attention.apply(packed, mask, scale, stays, dropout).transpose(1, 2).contiguous()
@@ -109,7 +109,12 @@ def attention(
     **options: object,
 ) -> tuple[torch.Tensor, None]:
     """What `transformers` calls for (batch, heads, length, width) tensors; its own `sdpa` where there is no dropout."""
-    plain = not dropout or query.device.type != "cpu" or query.dtype != torch.float32 or query.shape != key.shape
+    plain = (
+        not dropout
+        or query.device.type != "cpu"
+        or query.dtype != torch.float32
+        or not query.shape == key.shape == value.shape
+    )
     causal = attention_mask is None and getattr(module, "is_causal", True)
     boolean = attention_mask is None or attention_mask.dtype == torch.bool
     if plain or causal or not boolean or options.get("position_bias") is not None:
@@ -117,7 +122,7 @@ def attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return attend(torch.stack((query, key, value)), attention_mask, scale, dropout), None
+    return attend_with_dropout(torch.stack((query, key, value)), attention_mask, scale, dropout), None
 
 
 AttentionInterface.register(ATTENTION, attention)

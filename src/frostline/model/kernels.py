@@ -1,4 +1,4 @@
-"""Linear layers and dropout for CPUs on which torch's own fall behind: AMD processors with AVX-512.
+"""Linear layers, attention, embeddings and dropout for CPUs on which torch's own fall behind: AMD with AVX-512.
 
 torch multiplies fp32 matrices with MKL, which there reaches half the rate of oneDNN, the other library that torch
 brings. The products stay fp32; they differ from MKL's in the order of their sums. For dropout, see `dropout.py`.
@@ -15,7 +15,7 @@ from torch import nn
 from transformers.activations import GELUActivation
 
 from frostline.errors import InputError
-from frostline.model.dropout import ATTENTION, Dropout, attend
+from frostline.model.dropout import ATTENTION, Dropout, attend_with_dropout
 
 CHOICES = ("auto", "torch", "amd")
 CACHE_LINE = 16  # in fp32 numbers
@@ -144,7 +144,8 @@ class _Intermediate(nn.Module):
 class Embedding(nn.Embedding):
     """An embedding whose gradient on a CPU is one tensor for all steps, cleared only where the last one was not 0.
 
-    To clear all of it, 47 MB for BERT's vocabulary at width 384, takes some 3 % of a step of full fine-tuning.
+    To clear all of it, 47 MB for BERT's vocabulary at width 384, takes some 3 % of a step of full fine-tuning. A
+    gradient may be scaled in place, but not added to where it is 0, as ranks do with each other's: there it is torch's.
     """
 
     _kept: torch.Tensor | None = None  # the gradient's memory
@@ -153,7 +154,8 @@ class Embedding(nn.Embedding):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         rare = self.max_norm is not None or self.scale_grad_by_freq or self.sparse
-        here = type(self.weight) is nn.Parameter and self.weight.device.type == "cpu"
+        alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
+        here = alone and type(self.weight) is nn.Parameter and self.weight.device.type == "cpu"
         if rare or not here or not self.weight.requires_grad or not torch.is_grad_enabled() or _owners is None:
             return super().forward(input)
         return _Embedding.apply(self.weight, input, self)
@@ -170,7 +172,7 @@ class Embedding(nn.Embedding):
         if _owners(self._kept.untyped_storage()._cdata) > self._owners:
             return torch.zeros_like(self.weight).index_add_(0, rows, grad)
         kept = self._kept.index_fill_(0, self._rows, 0).index_add_(0, rows, grad)
-        self._rows = rows
+        self._rows = rows.clone()  # the batch may be written over
         return kept.detach()  # another tensor on the same memory, which autograd then need not copy
 
 
@@ -206,7 +208,7 @@ class _SelfAttention(nn.Module):
         joint = _Linear.apply(hidden_states.flatten(0, 1), _joint_weight(parts), torch.cat([p.bias for p in parts]))
         packed = joint.view(batch, length, 3, self.num_attention_heads, -1).permute(2, 0, 3, 1, 4)
         if self.training and 0 < self.dropout.p < 1:
-            context = attend(packed.contiguous(), attention_mask, self.scaling, self.dropout.p)
+            context = attend_with_dropout(packed.contiguous(), attention_mask, self.scaling, self.dropout.p)
         else:
             context = F.scaled_dot_product_attention(*packed, attention_mask, scale=self.scaling).transpose(1, 2)
         return context.reshape(batch, length, -1), None

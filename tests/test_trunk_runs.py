@@ -7,6 +7,7 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -14,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from frostline import frozen
 from frostline.model.tiny import Tiny
 from frostline.sweep import ledger
+from frostline.trunk import keep as filling
 from frostline.trunk.cache import Store
 
 
@@ -68,6 +70,28 @@ def test_held_on_the_device_it_trains_as_from_the_file(train, keep, metrics, mon
         assert train("freeze=top1", keep, "optimizer.lr=2e-3", f"hydra.run.dir={run}").status == 0
     assert found == [0, 0, 0, 10**9, 10**9, 10**9]  # train, validation and test of each
     assert metrics("held")["metrics"] == metrics("file")["metrics"]
+
+
+@pytest.mark.parametrize("freeze", ["head", "top1"])
+def test_a_batch_a_core_keeps_what_all_cores_on_one_batch_keep(freeze, train, tmp_path, monkeypatch):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for families, run in ((frozenset(), "together"), (filling.A_BATCH_A_CORE, "apart")):
+            monkeypatch.setattr(filling, "A_BATCH_A_CORE", families)
+            monkeypatch.setattr(filling, "FILL_TEXTS_A_CORE", 2)
+            monkeypatch.setattr(filling, "FILL_TEXTS_ON_CPU", 2)
+            assert train(f"freeze={freeze}", f"trunk.dir={run}", "trunk.dtype=fp32", "test=false").status == 0
+    finally:
+        torch.set_num_threads(threads)
+    together, apart = (
+        {entry.folder.name: np.array(entry.values) for entry, _ in Store(tmp_path / run).entries()}
+        for run in ("together", "apart")
+    )
+    assert together.keys() == apart.keys()
+    for name, values in together.items():
+        assert np.abs(values).max() > 0
+        np.testing.assert_array_equal(apart[name], values)
 
 
 def test_a_second_run_reads_what_the_first_kept_and_gives_the_same_digits(train, keep, metrics, tmp_path):

@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +13,14 @@ import torch
 from rich.progress import track
 from transformers import PreTrainedModel
 
+from frostline.cores import part_a_core
 from frostline.data.batches import SortedBatches, TokenizedTexts
 from frostline.errors import InputError, is_no_room
 from frostline.folders import require_writable, usable
 from frostline.freeze.policy import Policy
 from frostline.model import kernels
 from frostline.model.anatomy import EMBEDDINGS, Anatomy
+from frostline.model.first_token import FORWARDS
 from frostline.trunk.cache import (
     DTYPES,
     Entry,
@@ -33,13 +35,14 @@ from frostline.trunk.cache import (
 )
 from frostline.trunk.kept import KeptTexts
 from frostline.trunk.probe import find_cut
-from frostline.trunk.split import FEATURES, Boundary, NoTrunkError, boundary, boundary_of, shown, trunk_outputs
+from frostline.trunk.split import FEATURES, Boundary, NoTrunkError, boundary, boundary_of, shown, trunk_pass
 
 log = logging.getLogger(__name__)
 
-FILL_TEXTS, FILL_TEXTS_ON_CPU = 256, 64  # of one length or nearly so
-FILL_TOKENS = 8192  # together: longer texts come in smaller batches
+FILL_TEXTS, FILL_TEXTS_ON_CPU, FILL_TEXTS_A_CORE = 256, 64, 32  # of one length or nearly so
+FILL_TOKENS_A_TEXT = 128  # at most, in the mean: longer texts come in smaller batches
 SHARE_OF_FREE_DISK = 4  # the budget is a quarter of it
+A_BATCH_A_CORE = frozenset(FORWARDS)  # families whose modules are known to keep nothing of a batch
 TORCH_DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 # What a config says of the head or of how the file was saved: it does not change the trunk's output.
 NOT_THE_TRUNKS = (
@@ -211,17 +214,23 @@ class Trunk:
                 at: stack.enter_context(self.cache.store.create(name, self.plan(texts, at)))
                 for at, name in keys.items()
             }
-            batches = fill_batches(texts, self.device)
-            for positions in track(batches, description="Trunk", total=len(batches), transient=True):
+            outputs = stack.enter_context(trunk_pass(self.network, self.anatomy, list(fillings), self._cut.habits))
+
+            def fill(positions: list[int]) -> None:
                 rows, source, mask = texts.layout(positions)
                 batch = {name: tensor.to(self.device) for name, tensor in texts[positions].items()}
-                given = trunk_outputs(self.network, self.anatomy, list(fillings), batch, self._cut.habits)
-                for at, filling in fillings.items():
-                    values = self._rounded(given[at])
+                for at, given in outputs(batch).items():
+                    values = self._rounded(given)
                     if self.per_text(at):
-                        filling.write(rows, values.reshape(len(rows), -1))
+                        fillings[at].write(rows, values.reshape(len(rows), -1))
                     else:
-                        filling.write(source[mask], values[mask])
+                        fillings[at].write(source[mask], values[mask])
+
+            apart = self.device.type == "cpu" and self.network.config.model_type in A_BATCH_A_CORE
+            batches = fill_batches(texts, self.device, apart)
+            done = stack.enter_context(closing(part_a_core(fill, batches, torch.get_num_threads() if apart else 1)))
+            for _ in track(done, description="Trunk", total=len(batches), transient=True):
+                pass
             return {
                 at: filling.finish({**self.about, "kept": f"after {shown(at)}"}) for at, filling in fillings.items()
             }
@@ -237,11 +246,10 @@ class Trunk:
         return rounded.cpu().numpy()
 
 
-def fill_batches(texts: TokenizedTexts, device: torch.device) -> SortedBatches:
-    """The batches of a pass that fills the cache: large, since it keeps no gradients."""
-    if device.type == "cpu":
-        return SortedBatches(texts.lengths, FILL_TEXTS_ON_CPU, max_tokens=FILL_TOKENS)
-    return SortedBatches(texts.lengths, FILL_TEXTS, max_tokens=FILL_TOKENS * FILL_TEXTS // FILL_TEXTS_ON_CPU)
+def fill_batches(texts: TokenizedTexts, device: torch.device, apart: bool = False) -> SortedBatches:
+    """The batches of a pass that fills the cache: large, for it keeps no gradients; less so if `apart`, one a core."""
+    size = FILL_TEXTS if device.type != "cpu" else FILL_TEXTS_A_CORE if apart else FILL_TEXTS_ON_CPU
+    return SortedBatches(texts.lengths, size, max_tokens=size * FILL_TOKENS_A_TEXT)
 
 
 def open_trunk(

@@ -18,7 +18,7 @@ from frostline.trunk.split import (
     NoTrunkError,
     Rest,
     base_output,
-    run_hooked,
+    hooked,
     trunk_outputs,
 )
 
@@ -113,7 +113,8 @@ class _Probe:
             shape = (output[0] if several else output).shape[:2]
             self.habits = Habits(returns=len(output) if several else 0, texts_second=shape == self.mask.T.shape)
 
-        return run_hooked(self.network, self.batch, dict.fromkeys(self.anatomy.layers[:1], look))
+        with hooked(self.network, dict.fromkeys(self.anatomy.layers[:1], look)) as run:
+            return run(self.batch)
 
     def _features(self) -> dict[Boundary, torch.Tensor]:
         """What the head reads of the base model's output, where that is one vector a text; notes how it reads."""

@@ -5,7 +5,9 @@ Both halves are the classifier's own modules; nothing is copied, so training the
 
 import copy
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -85,6 +87,7 @@ class Habits:
 
 
 BERTS = Habits()
+Batch = dict[str, torch.Tensor]
 Hook = Callable[[nn.Module, tuple, object], None]  # as register_forward_hook takes them
 
 
@@ -92,19 +95,16 @@ class _ReachedError(Exception):
     """Ends a trunk's forward pass where its last boundary is."""
 
 
-def trunk_outputs(
-    network: PreTrainedModel,
-    anatomy: Anatomy,
-    boundaries: Sequence[Boundary],
-    batch: dict[str, torch.Tensor],
-    habits: Habits = BERTS,
-) -> dict[Boundary, torch.Tensor]:
-    """What each boundary gets for a batch, from one forward pass in eval mode.
+@contextmanager
+def trunk_pass(
+    network: PreTrainedModel, anatomy: Anatomy, boundaries: Sequence[Boundary], habits: Habits = BERTS
+) -> Iterator[Callable[[Batch], dict[Boundary, torch.Tensor]]]:
+    """Within, a function that gives what each boundary gets for a batch, from one forward pass in eval mode.
 
-    (batch, length, hidden) before a layer; (batch, hidden) for FEATURES.
+    (batch, length, hidden) before a layer; (batch, hidden) for FEATURES. Several threads may call it at once, where the
+    network's own modules keep nothing of a batch.
     """
-    found: dict[Boundary, torch.Tensor] = {}
-    mask = batch["attention_mask"]
+    now = threading.local()  # the attention mask of the batch that this thread is at, and what was found for it
     inner = [b for b in boundaries if b != FEATURES]
     stop = max(inner) if len(inner) == len(boundaries) else None
 
@@ -112,7 +112,7 @@ def trunk_outputs(
         def hook(module: nn.Module, args: tuple, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
             hidden = output[0] if isinstance(output, tuple) else output
             hidden = hidden.transpose(0, 1) if habits.texts_second else hidden
-            found[at] = hidden[:, : mask.shape[1]]  # some families pad on the right to their attention's window
+            now.found[at] = hidden[:, : now.mask.shape[1]]  # some families pad on the right to their attention's window
             if at == stop:
                 raise _ReachedError
 
@@ -120,15 +120,33 @@ def trunk_outputs(
 
     def read(module: nn.Module, args: tuple, output: ModelOutput) -> None:
         default = "first" if getattr(output, "pooler_output", None) is None else "pooler"
-        found[FEATURES] = READINGS[habits.reading or default](output, mask)
+        now.found[FEATURES] = READINGS[habits.reading or default](output, now.mask)
         raise _ReachedError
 
     hooks = {anatomy.layers[b - 1]: catch(b) for b in inner}
-    run_hooked(network, batch, {**hooks, anatomy.base: read} if FEATURES in boundaries else hooks)
-    return found
+    with hooked(network, {**hooks, anatomy.base: read} if FEATURES in boundaries else hooks) as run:
+
+        def outputs(batch: Batch) -> dict[Boundary, torch.Tensor]:
+            now.mask, now.found = batch["attention_mask"], {}
+            run(batch)
+            return now.found
+
+        yield outputs
 
 
-def base_output(network: PreTrainedModel, anatomy: Anatomy, batch: dict[str, torch.Tensor]) -> ModelOutput:
+def trunk_outputs(
+    network: PreTrainedModel,
+    anatomy: Anatomy,
+    boundaries: Sequence[Boundary],
+    batch: Batch,
+    habits: Habits = BERTS,
+) -> dict[Boundary, torch.Tensor]:
+    """`trunk_pass` for a single batch."""
+    with trunk_pass(network, anatomy, boundaries, habits) as outputs:
+        return outputs(batch)
+
+
+def base_output(network: PreTrainedModel, anatomy: Anatomy, batch: Batch) -> ModelOutput:
     """What the base model hands to the head, which may ask it for more than a plain call does, as Longformer's."""
     found = []
 
@@ -136,20 +154,30 @@ def base_output(network: PreTrainedModel, anatomy: Anatomy, batch: dict[str, tor
         found.append(output)
         raise _ReachedError
 
-    run_hooked(network, batch, {anatomy.base: keep})
+    with hooked(network, {anatomy.base: keep}) as run:
+        run(batch)
     return found[0]
 
 
-@torch.no_grad()
-def run_hooked(network: PreTrainedModel, batch: dict[str, torch.Tensor], hooks: dict[str, Hook]) -> torch.Tensor | None:
-    """The logits of a forward pass in eval mode, with a hook on each named module's output; None if one ends it."""
+@contextmanager
+def hooked(network: PreTrainedModel, hooks: dict[str, Hook]) -> Iterator[Callable[[Batch], torch.Tensor | None]]:
+    """Within, the network is in eval mode, with a hook on each named module's output.
+
+    The function that it gives returns a batch's logits, or None where a hook ended the forward pass.
+    """
+
+    @torch.no_grad()  # which is each thread's own
+    def run(batch: Batch) -> torch.Tensor | None:
+        try:
+            return network(**encoder_inputs(batch)).logits
+        except _ReachedError:
+            return None
+
     handles = [network.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
     modes = {module: module.training for module in network.modules()}
     try:
         network.eval()
-        return network(**encoder_inputs(batch)).logits
-    except _ReachedError:
-        return None
+        yield run
     finally:
         for handle in handles:
             handle.remove()

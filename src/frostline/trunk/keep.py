@@ -13,6 +13,7 @@ import torch
 from rich.progress import track
 from transformers import PreTrainedModel
 
+from frostline import memory
 from frostline.cores import part_a_core
 from frostline.data.batches import SortedBatches, TokenizedTexts
 from frostline.errors import InputError, is_no_room
@@ -184,6 +185,7 @@ class Trunk:
                     or (at != self.at and not store.has(name) and self._weights(at) == self._facts[at]["weights"])
                 }
                 filled = self._filled(texts, missing)
+                memory.give_back_freed()
                 entry = entry or filled[self.at]
         return KeptTexts(texts, entry.values, self.per_text(self.at), self._cut.habits.with_ids)
 

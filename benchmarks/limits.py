@@ -95,7 +95,7 @@ def gigaflops(data_folder: Path, freeze: str) -> tuple[float, float]:
     if freeze == "none":
         return 0.0, counted(step(Classifier(network, instantiate(cfg.optimizer))), data.train_dataloader())
     at = boundary(policy.trains(anatomy), anatomy)
-    filling = loader(texts, fill_batches(texts, torch.device("cpu")))
+    filling = loader(texts, fill_batches(texts, torch.device("cpu"), apart=True))
     trunk = counted(lambda batch: trunk_outputs(network, anatomy, [at], batch), filling)
     classifier = Classifier(network, instantiate(cfg.optimizer), Rest(network, anatomy, at))
 

@@ -110,16 +110,16 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.mark.slow
 def test_too_little_memory_is_told_with_the_batch_size_to_try(tmp_path):
-    rows = [f"{'good' if i % 2 else 'bad'} {'word ' * 400},{i % 2}" for i in range(256)]
+    rows = [f"{'good' if i % 2 else 'bad'} {'word ' * 400},{i % 2}" for i in range(1024)]
     (tmp_path / "long.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     done = subprocess.run(
         [sys.executable, "-c", SHORT_OF_MEMORY, str(ROOT / "train.py"), "model=tiny", "data=files", "callbacks=none",
-         f"data.path={tmp_path / 'long.csv'}", "data.batch_size=128", "hydra.run.dir=run"],
+         f"data.path={tmp_path / 'long.csv'}", "data.batch_size=512", "hydra.run.dir=run"],
         capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "out of memory with data.batch_size=128: try data.batch_size=64, a smaller data.max_length, "
+        "out of memory with data.batch_size=512: try data.batch_size=256, a smaller data.max_length, "
         "or a freeze that trains fewer layers"
     ]
     assert ledger.state(tmp_path / "run")["state"] == ledger.FAILED

@@ -135,7 +135,7 @@ class Classifier(LightningModule):
         self._logged = (now, self.trained_texts)
 
     def configure_optimizers(self) -> dict:
-        optimizer = self.recipe.optimizer(self.parts())
+        optimizer = self.recipe.optimizer(self.parts(), fused=self._step_may_clip())
         steps = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,
@@ -148,13 +148,16 @@ class Classifier(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Lightning's; in plain fp32 on one CPU, where memory bounds the step, within the step itself."""
-        trainer = self.trainer
-        plain = trainer.world_size == 1 and self.device.type == "cpu" and trainer.precision == "32-true"
-        if plain and gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
-            clip_within_step(optimizer, gradient_clip_val)
-        else:
+        """Lightning's, or in a fused step within that itself, for memory bounds it."""
+        if not optimizer.defaults["fused"]:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val:
+            clip_within_step(optimizer, gradient_clip_val)
+
+    def _step_may_clip(self) -> bool:
+        """Whether the norm is what is clipped, and no GradScaler has the step's `grad_scale` for itself."""
+        by = self.trainer.gradient_clip_algorithm
+        return by in (None, "norm") and self.trainer.precision != "16-mixed"
 
     def optimizer_step(self, epoch: int, batch: int, optimizer: AdamW, closure: Callable | None = None) -> None:
         """Lightning's, and then no gradients: it would keep them through the next forward pass."""

@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -50,10 +51,13 @@ class LinearDecayAdamW:
     def __post_init__(self) -> None:
         options.check(vars(self), "optimizer")
 
-    def optimizer(self, parts: Iterable[Part]) -> AdamW:
-        """The optimizer over the trainable parameters of `parts`, in fused kernels where the device has them."""
+    def optimizer(self, parts: Iterable[Part], fused: bool = True) -> AdamW:
+        """The optimizer over the trainable parameters of `parts`; if `fused`, in such kernels where there are some.
+
+        Parameters in shards (FSDP's) are stepped plainly: their norm is no device's alone.
+        """
         groups = self._groups(parts)
-        fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for g in groups for p in g["params"])
+        fused = fused and all(fusable(parameter) for group in groups for parameter in group["params"])
         return AdamW(groups, lr=self.lr, betas=tuple(self.betas), eps=self.eps, fused=fused)
 
     def _groups(self, parts: Iterable[Part]) -> list[dict]:
@@ -75,6 +79,12 @@ class LinearDecayAdamW:
         return LambdaLR(optimizer, [partial(linear, steps=end, warmup=warmup) for end in ends])
 
 
+def fusable(parameter: nn.Parameter) -> bool:
+    """Whether torch's fused step takes this parameter, and its gradient's norm can be had without other devices."""
+    here = parameter.device.type in ("cpu", "cuda") and not isinstance(parameter, DTensor)
+    return here and parameter.is_floating_point()
+
+
 def clip_within_step(optimizer: AdamW, max_norm: float) -> None:
     """Let the next fused step clip the norm of all gradients at `max_norm` (Pascanu et al., arXiv 1211.5063).
 
@@ -82,10 +92,11 @@ def clip_within_step(optimizer: AdamW, max_norm: float) -> None:
     memory less than clipping them before.
     """
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    # Row by row: each core then reads the half that it wrote. Else, where cores share no cache, the step that writes
-    # what another core read last takes more than twice its time.
-    rows = [torch.linalg.vector_norm(gradient, dim=-1) for gradient in gradients]
-    norm = torch.nn.utils.get_total_norm(rows)
+    if gradients[0].device.type == "cpu":
+        # Row by row: each core then reads the half that it wrote. Else, where cores share no cache, the step that
+        # writes what another core read last takes more than twice its time.
+        gradients = [torch.linalg.vector_norm(gradient, dim=-1) for gradient in gradients]
+    norm = torch.nn.utils.get_total_norm(gradients).float()
     optimizer.grad_scale = ((norm + NORM_EPS) / max_norm).clamp(min=1)
 
 

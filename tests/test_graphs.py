@@ -1,10 +1,11 @@
 """Training steps as recorded graphs: the plain run's digits, or plain steps and the reason.
 
-What needs no GPU is tried with a stand-in that works as a graph does: on the tensors it was recorded with, into which
-each batch is copied. Where there is a GPU, real graphs run, too.
+What needs no GPU is tried with a stand-in that works as a graph does: nothing happens while it is recorded, and when
+replayed it reads the tensors it was recorded with. Where there is a GPU, real graphs run, too.
 """
 
 import logging
+from argparse import Namespace
 
 import pytest
 import torch
@@ -16,27 +17,26 @@ from frostline.freeze.policy import Top
 from frostline.model import graphs
 from frostline.model.classifier import Classifier
 from frostline.model.graphs import Graphs
+from frostline.model.inputs import encoder_inputs
 from frostline.model.optim import LinearDecayAdamW
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 class Recorder:
-    """Records as `graphs.record` does, without a GPU."""
+    """Records as `graphs.Recorder` does, without a GPU: `wrong` is what becomes of each loss."""
 
-    def __init__(self) -> None:
-        self.shapes: list[tuple[int, ...]] = []
+    def __init__(self, wrong=lambda loss: loss) -> None:
+        self.wrong = wrong
+        self.begun = self.recorded = 0
 
-    def __call__(self, step, tensors):
-        self.shapes.append(tuple(tensors[0].shape))
-        step(*tensors)  # as warming up does: draws random numbers
+    def __call__(self):
+        self.begun += 1
+        return self.record
 
-        def replay(*given):
-            for own, new in zip(tensors, given, strict=True):
-                own.copy_(new)
-            return step(*tensors)
-
-        return replay
+    def record(self, work):
+        self.recorded += 1
+        return lambda: self.wrong(work())
 
 
 @pytest.fixture
@@ -53,36 +53,36 @@ def texts():
 def fit(tiny_network, texts, tmp_path):
     """Train three epochs in batches of 8 (the last has 4), with dropout; returns the classifier's weights."""
 
-    def run(record=None, accelerator="cpu"):
+    def run(recorder=None, accelerator="cpu", **options):
         seed_everything(0, verbose=False)
         classifier = Classifier(tiny_network("bert", dropout=0.1), LinearDecayAdamW(lr=1e-3))
-        if record:
-            classifier.fast_loss = Graphs(classifier, 8, record)
+        if recorder:
+            classifier.fast_step = Graphs(classifier, 8, recorder)
         trainer = Trainer(
             max_epochs=3, accelerator=accelerator, devices=1, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, callbacks=[Freeze(Top(n=2))],
-            default_root_dir=tmp_path, gradient_clip_val=1.0,
+            default_root_dir=tmp_path, gradient_clip_val=1.0, **options,
         )  # fmt: skip
         trainer.fit(classifier, loader(texts, BucketedBatches(texts.lengths, 8, seed=0)))
-        assert classifier.fast_loss is None
+        assert classifier.fast_step is None
         return {name: value.cpu() for name, value in classifier.network.state_dict().items()}
 
     return run
 
 
-def test_recorded_steps_end_in_the_plain_runs_digits(fit):
+def test_recorded_steps_end_where_plain_ones_do(fit):
     recorder = Recorder()
-    torch.testing.assert_close(fit(recorder), fit(), rtol=0, atol=0)
-    assert sorted(recorder.shapes) == [(8, 8), (8, 16), (8, 24)]  # each shape once; never the last batch's
+    torch.testing.assert_close(fit(recorder), fit())
+    assert recorder.recorded == 3  # each of three lengths once; never the last batch's shape
 
 
 def test_what_cannot_be_recorded_is_plain_and_told_once(fit, caplog):
-    def refuse(step, tensors):
-        step(*tensors)
-        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+    class Refuses(Recorder):
+        def record(self, work):
+            raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     with caplog.at_level(logging.WARNING):
-        weights = fit(refuse)
+        weights = fit(Refuses())
     torch.testing.assert_close(weights, fit(), rtol=0, atol=0)
     told = [record.message for record in caplog.records if "CUDA graphs" in record.message]
     assert len(told) == 1
@@ -90,29 +90,41 @@ def test_what_cannot_be_recorded_is_plain_and_told_once(fit, caplog):
 
 
 @pytest.mark.parametrize("wrong", [lambda loss: loss * 1.1, lambda loss: loss * float("nan")])
-def test_graphs_with_another_loss_are_not_used(wrong, fit, caplog):
-    def record(step, tensors):
-        replay = Recorder()(step, tensors)
-        return lambda *given: wrong(replay(*given))
-
+def test_graphs_with_another_loss_are_not_used_and_leave_nothing_behind(wrong, fit, caplog):
     with caplog.at_level(logging.WARNING):
-        weights = fit(record)
+        weights = fit(Recorder(wrong))
     torch.testing.assert_close(weights, fit(), rtol=0, atol=0)
     assert "they give a loss of" in caplog.text
 
 
+def test_a_step_that_is_not_fused_is_plain(fit, caplog):
+    with caplog.at_level(logging.WARNING):
+        weights = fit(Recorder(), gradient_clip_algorithm="value")
+    torch.testing.assert_close(weights, fit(gradient_clip_algorithm="value"), rtol=0, atol=0)
+    assert "step is not fused" in caplog.text
+
+
 def test_graphs_do_not_outlive_a_change_of_what_trains(tiny_network, texts):
-    recorder = Recorder()
-    classifier = Classifier(tiny_network("bert"), LinearDecayAdamW())
+    classifier, recorder = Classifier(tiny_network("bert"), LinearDecayAdamW()), Recorder()
+    optimizer = classifier.recipe.optimizer(classifier.parts())
+    classifier.trainer = Namespace(optimizers=[optimizer], gradient_clip_val=None, gradient_clip_algorithm=None)
     step, batch = Graphs(classifier, 8, recorder), texts[list(range(8))]
-    step(batch), step(batch)
-    assert len(recorder.shapes) == 1
+
+    def steps():
+        for _ in range(3):
+            if (loss := step(batch)).requires_grad:
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+    steps()
+    assert (recorder.begun, recorder.recorded) == (1, 1)
     next(classifier.network.parameters()).requires_grad = False
-    step(batch), step(batch)
-    assert len(recorder.shapes) == 2
-    classifier.rest = lambda *_, **__: None  # another trunk
-    step(batch)
-    assert len(recorder.shapes) == 3
+    steps()
+    assert (recorder.begun, recorder.recorded) == (2, 2)
+    classifier.rest = lambda *_, **__: classifier.network(**encoder_inputs(batch)).logits  # another trunk
+    steps()
+    assert (recorder.begun, recorder.recorded) == (3, 3)
 
 
 def test_a_hidden_token_is_the_samples_alone(texts):
@@ -126,13 +138,14 @@ def test_a_hidden_token_is_the_samples_alone(texts):
 def test_real_graphs_end_where_plain_steps_do(fit, caplog):
     recorded = []
 
-    def record(step, tensors):
-        recorded.append(tensors)
-        return graphs.record(step, tensors)
+    class Real(graphs.Recorder):
+        def __call__(self, work):
+            recorded.append(work)
+            return super().__call__(work)
 
     with caplog.at_level(logging.WARNING):
-        weights = fit(record, "gpu")
+        weights = fit(Real, "gpu")
     assert "CUDA graphs" not in caplog.text
     assert len(recorded) == 3
     torch.testing.assert_close(weights, fit(accelerator="gpu"), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(weights, fit(record, "gpu"), rtol=0, atol=0)
+    torch.testing.assert_close(weights, fit(Real, "gpu"), rtol=0, atol=0)

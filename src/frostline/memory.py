@@ -60,6 +60,7 @@ def keep_few_kernels() -> None:
 def reset_peak(device: torch.device) -> None:
     """Forget earlier peaks, so that each cell of a sweep in one process tells its own."""
     if device.type == "cuda":
+        torch.cuda.init()  # else the allocator knows no device
         torch.cuda.reset_peak_memory_stats(device)
         return
     with contextlib.suppress(OSError):  # not Linux, or not allowed: the peak is then the process's own

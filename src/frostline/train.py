@@ -88,7 +88,8 @@ def fit(cfg: DictConfig, folder: Path, clock: Clock, data: TextData, network: Pr
     trainer = make_trainer(cfg, folder, clock, [freeze, *moving], isinstance(policy, Schedule), step)
     device = trainer.strategy.root_device
     memory.reset_peak(device)
-    use_graphs = wants_graphs(cfg, device, data.steps(cfg.trainer.max_epochs, cfg.trainer.max_steps))
+    steps = data.steps(cfg.trainer.max_epochs, cfg.trainer.max_steps)
+    use_graphs = wants_graphs(cfg, policy, device, steps)
     limit_lengths(data, network, device, use_graphs)
     trunk = None if moving else find_trunk(cfg, data, network, anatomy, policy, device)
     if trunk:
@@ -97,7 +98,7 @@ def fit(cfg: DictConfig, folder: Path, clock: Clock, data: TextData, network: Pr
     rates = partial(parts, network, anatomy, policy.ends(anatomy))  # sharding makes other parameters of them
     classifier = Classifier(network, instantiate(cfg.optimizer), trunk and trunk.rest, rates)
     if use_graphs:
-        classifier.fast_loss = Graphs(classifier, data.batch_size)
+        classifier.fast_step = Graphs(classifier, data.batch_size)
     if checkpoint and step is None:  # one that the user names
         require_fits(Path(checkpoint), classifier)
         take_best_along(Path(checkpoint), folder / CHECKPOINTS)

@@ -16,6 +16,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from frostline import ranks
 from frostline.errors import InputError
+from frostline.freeze.policy import Policy
 from frostline.model import graphs
 from frostline.resume import CHECKPOINTS, LAST, BestCheckpoint, LastCheckpoint
 from frostline.sharding import Sharded
@@ -68,16 +69,16 @@ def make_trainer(
         raise InputError(f"trainer.*: {why[:200]}: see conf/trainer/ and Lightning's Trainer") from error
 
 
-def wants_graphs(cfg: DictConfig, device: torch.device, steps: int) -> bool:
+def wants_graphs(cfg: DictConfig, policy: Policy, device: torch.device, steps: int) -> bool:
     """Whether training steps are to be recorded as CUDA graphs; InputError where they cannot, but are asked for."""
     wanted = cfg.trainer.cuda_graphs
-    why = _no_graphs(cfg, device)
+    why = _no_graphs(cfg, policy, device)
     if wanted is True and why:
         raise InputError(f"trainer.cuda_graphs=true, but {why}: use auto, or false")
     return wanted is True or (wanted == "auto" and not why and steps >= graphs.WORTH_STEPS)
 
 
-def _no_graphs(cfg: DictConfig, device: torch.device) -> str | None:
+def _no_graphs(cfg: DictConfig, policy: Policy, device: torch.device) -> str | None:
     """Why steps cannot be recorded."""
     if device.type != "cuda":
         return "the run is not on a GPU"
@@ -86,8 +87,8 @@ def _no_graphs(cfg: DictConfig, device: torch.device) -> str | None:
     if cfg.trainer.gradient_checkpointing:
         return "trainer.gradient_checkpointing=true computes parts of a step again"
     if cfg.trainer.get("accumulate_grad_batches", 1) != 1:
-        return "trainer.accumulate_grad_batches adds to gradients that the next graph overwrites"
-    return None
+        return "trainer.accumulate_grad_batches has batches without a step"
+    return policy.no_graphs
 
 
 def make_logger(cfg: DictConfig, earlier_step: int | None) -> Logger | bool:

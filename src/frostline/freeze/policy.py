@@ -38,6 +38,11 @@ class Policy(ABC):
         return {}
 
     @property
+    def no_graphs(self) -> str | None:
+        """Why steps cannot be recorded as CUDA graphs, in one clause; None where they can."""
+        return None
+
+    @property
     def no_trunk(self) -> str | None:
         """Why no trunk is kept whatever the encoder, in one clause; None where the trainable parameters decide."""
         return "freeze.trunk_dropout makes a frozen layer's output differ each time" if self.trunk_dropout else None

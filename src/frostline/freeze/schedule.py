@@ -152,6 +152,10 @@ class Auto(Schedule):
     def __post_init__(self) -> None:
         options.check(vars(self), "freeze")
 
+    @property
+    def no_graphs(self) -> str | None:
+        return "freeze=auto looks at the gradients, which a recorded step keeps to itself"
+
     def depth(self, moment: Moment, layers: int) -> int:
         """Where it begins; from then on `Seen.depth` counts."""
         return layers + 1

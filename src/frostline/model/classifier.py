@@ -39,8 +39,8 @@ class Classifier(LightningModule):
 
     Batches are dictionaries: `input_ids`, `attention_mask` (batch, length), `labels`, `index` (batch,). Where they have
     `kept`, `rest` makes logits of it, the mask and maybe the ids: the part of `network` that trains. `parts` gives
-    the network's, for a rate of their own, once training begins; without it all parameters have one. `fast_loss` stands
-    in for `loss` in training where it is set. After testing,
+    the network's, for a rate of their own, once training begins; without it all parameters have one. `fast_step` stands
+    in for `loss` in training where it is set, and may take the step at once. After testing,
     `test_logits` (texts, labels) and `test_labels` (texts,) are in the data set's order, and `test_confusion` (labels,
     labels) has a row for each true label.
     """
@@ -57,7 +57,7 @@ class Classifier(LightningModule):
         self.rest = rest
         self.recipe = optimizer
         self.parts = parts or (lambda: [Part(list(network.parameters()))])
-        self.fast_loss: Callable[[dict[str, torch.Tensor]], torch.Tensor] | None = None
+        self.fast_step: Callable[[dict[str, torch.Tensor]], torch.Tensor] | None = None
         labels = network.config.num_labels
         self.val_quality = quality(labels, "val/")
         self.test_quality = quality(labels, "test/")
@@ -90,7 +90,7 @@ class Classifier(LightningModule):
         self._logged = None
 
     def training_step(self, batch: dict[str, torch.Tensor], step: int) -> torch.Tensor:
-        loss = (self.fast_loss or self.loss)(batch)
+        loss = (self.fast_step or self.loss)(batch)
         self.trained_texts += len(batch["labels"])
         self.trained_tokens += batch["attention_mask"].sum()
         self._watch(loss)
@@ -142,6 +142,11 @@ class Classifier(LightningModule):
             "lr_scheduler": {"scheduler": self.recipe.schedule(optimizer, steps), "interval": "step"},
         }
 
+    def backward(self, loss: torch.Tensor, *args: object, **options: object) -> None:
+        """Lightning's, unless `fast_step` has done it."""
+        if loss.requires_grad:
+            super().backward(loss, *args, **options)
+
     def configure_gradient_clipping(
         self,
         optimizer: AdamW,
@@ -165,7 +170,7 @@ class Classifier(LightningModule):
         optimizer.zero_grad(set_to_none=True)
 
     def on_fit_end(self) -> None:
-        self.fast_loss = None  # and the memory that it holds
+        self.fast_step = None  # and the memory that it holds
 
     # Evaluation
 

@@ -1,15 +1,16 @@
-"""A training step's forward and backward pass as CUDA graphs: one launch each instead of hundreds.
+"""A whole training step as one CUDA graph: one launch instead of more than a thousand.
 
 Short texts in small batches keep a fast GPU waiting for Python to launch the next kernel. A graph is recorded once for
 each shape of batch and replayed from then on (https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs).
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch.optim import Optimizer
 
 from frostline.errors import one_line
 from frostline.model.classifier import Classifier
@@ -17,93 +18,173 @@ from frostline.model.classifier import Classifier
 log = logging.getLogger(__name__)
 
 Batch = dict[str, torch.Tensor]
-Replay = Callable[..., torch.Tensor]  # a batch's tensors → its loss, through a graph
+Work = Callable[[], torch.Tensor]  # a step on tensors that stay where they are → its loss
 
-WORTH_STEPS = 200  # recording a shape takes some ten eager steps, and there are about a dozen shapes
+WORTH_STEPS = 200  # recording a shape takes some ten plain steps, and there are about a dozen shapes
 TOLERANCE = 0.02  # of a loss near 1, in bf16: a tensor read from where it no longer is misses by far more
 UNUSED = ("index",)  # what of a batch no loss depends on
 
 
-class Step(nn.Module):
-    """The loss of a batch as a module over its tensors, in the order of `names`: what can be recorded."""
+class Recorder:
+    """Makes CUDA graphs that share memory, for no two of them run at a time."""
 
-    def __init__(self, network: nn.Module, loss: Callable[[Batch], torch.Tensor], names: Sequence[str]) -> None:
-        super().__init__()
-        self.network = network  # for its parameters, whose gradients a graph gives
-        self.loss = loss
-        self.names = names
+    def __init__(self) -> None:
+        self.pool = torch.cuda.graph_pool_handle()
 
-    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
-        """A scalar."""
-        return self.loss(dict(zip(self.names, tensors, strict=True)))
+    def __call__(self, work: Work) -> Work:
+        """Record `work`, which is not done meanwhile; what is returned does it."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self.pool):
+            loss = work()
+
+        def replay() -> torch.Tensor:
+            graph.replay()
+            return loss
+
+        return replay
 
 
-def record(step: Step, tensors: tuple[torch.Tensor, ...]) -> Replay:
-    """CUDA graphs of a step's forward and backward pass for tensors of these shapes."""
-    device = tensors[0].device.type
-    enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
-    # A graph would read the casts that autocast keeps, which are gone by the time it is replayed.
-    with torch.autocast(device, dtype=dtype, enabled=enabled, cache_enabled=False):
-        return torch.cuda.make_graphed_callables(step, tensors, allow_unused_input=True)
+@dataclass(frozen=True)
+class Recorded:
+    """A step recorded for batches of one shape: it reads `batch`, whose tensors are its own."""
+
+    batch: Batch
+    replay: Work
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """The loss of a batch, whose step is taken."""
+        for name, tensor in self.batch.items():
+            tensor.copy_(batch[name])
+        return self.replay()
 
 
 class Graphs:
-    """The loss of batches of `batch_size` texts by graphs; of other batches (an epoch's last one) by `classifier.loss`.
+    """Takes training steps on batches of `batch_size` texts by graphs: forward and backward pass, clipping, AdamW.
 
-    A graph is recorded when its shape first comes, and tried against the plain loss of the same batch under the same
-    dropout. All are dropped when other parameters train than before, or behind another trunk. The first one that cannot
-    be recorded, or gives another loss, ends it: a line says why, and all that follows is plain. torch's random state is
-    after a recording what it was before, so a run that goes on from a checkpoint ends in the same digits.
+    Given such a batch it returns the loss, with nothing left to do: no gradients, the parameters stepped. Of other
+    batches (an epoch's last one) it is `classifier.loss`, and the step is Lightning's. So is the first step, which
+    makes the optimizer's state, and the first after a change of what trains or behind another trunk, which ends all
+    graphs. A graph is recorded when its shape first comes, and tried against the plain loss of the same batch under the
+    same dropout. The first one that cannot be recorded, or gives another loss, ends it: a line says why, and all that
+    follows is plain. torch's random state is after a recording what it was before, so a run that goes on from a
+    checkpoint ends in the same digits.
     """
 
     def __init__(
-        self,
-        classifier: Classifier,
-        batch_size: int,
-        record: Callable[[Step, tuple[torch.Tensor, ...]], Replay] = record,
+        self, classifier: Classifier, batch_size: int, recorder: Callable[[], Callable[[Work], Work]] = Recorder
     ) -> None:
-        self.classifier, self.batch_size, self.record = classifier, batch_size, record
+        self.classifier, self.batch_size, self.recorder = classifier, batch_size, recorder
         self.refused: str | None = None
-        self._replays: dict[tuple, Replay] = {}
+        self._recorded: dict[tuple, Recorded] = {}
         self._made_for: tuple = ()
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        """The loss, a scalar."""
+        """The loss, a scalar; without a gradient where the step is taken."""
         if self.refused or len(batch["labels"]) != self.batch_size:
             return self.classifier.loss(batch)
-        now = (self.classifier.rest, *(p.requires_grad for p in self.classifier.network.parameters()))
+        optimizer = self.classifier.trainer.optimizers[0]
+        now = (self.classifier.rest, optimizer, *(p.requires_grad for p in self.classifier.network.parameters()))
         if now != self._made_for:
-            self._replays.clear()
+            self._begin(optimizer, batch["labels"].device)
             self._made_for = now
+            return self.classifier.loss(batch)
         used = {name: tensor for name, tensor in batch.items() if name not in UNUSED}
         shape = tuple((name, tensor.shape) for name, tensor in used.items())
-        if shape not in self._replays and not self._add(shape, used):
+        if shape not in self._recorded and not self._add(shape, used):
             return self.classifier.loss(batch)
-        return self._replays[shape](*used.values())
+        # Not blocking: from a few bytes of pageable memory the driver copies before it returns.
+        self._rates.copy_(torch.tensor([group["lr"] for group in optimizer.param_groups]), non_blocking=True)
+        return self._recorded[shape](used)
+
+    def _begin(self, optimizer: Optimizer, device: torch.device) -> None:
+        """Forget all graphs, and make what those to come read besides a batch."""
+        self._recorded.clear()
+        if not optimizer.defaults["fused"]:
+            self._refuse("its optimizer's step is not fused, with this precision or clipping")
+            return
+        self._record = self.recorder()
+        self._rates = torch.zeros(len(optimizer.param_groups), device=device)
+        self._idle = torch.zeros((), device=device)
 
     def _add(self, shape: tuple, batch: Batch) -> bool:
         """Record a shape; returns whether it can be used."""
-        step = Step(self.classifier.network, self.classifier.loss, tuple(batch))
-        sample = tuple(with_a_gap(batch).values())
+        sample = with_a_gap(batch)
         try:
+            plain = self._rehearsed(sample)
+            recorded = self._made({name: tensor.clone() for name, tensor in batch.items()})
+            self._idle.fill_(1)
             with same_dropout(batch):
-                replay = self.record(step, tuple(tensor.clone() for tensor in batch.values()))
-            with same_dropout(batch):
-                fast = replay(*sample).item()
-            with same_dropout(batch):
-                plain = self.classifier.loss(dict(zip(batch, sample, strict=True))).item()
+                fast = recorded(sample).item()
+            self._idle.zero_()
         except Exception as error:  # whatever an encoder does that a graph cannot hold; too little memory
             return self._refuse(one_line(error))
         if not abs(plain - fast) <= TOLERANCE * max(1.0, abs(plain)):
             return self._refuse(f"they give a loss of {fast:.4f}, plain steps {plain:.4f}")
-        self._replays[shape] = replay
+        self._recorded[shape] = recorded
         return True
+
+    def _rehearsed(self, batch: Batch) -> float:
+        """The plain loss, both passes done: whatever libraries make at a shape's first time is there afterwards."""
+        with same_dropout(batch), apart(batch):
+            loss = self._passes(batch)
+            self._optimizer.zero_grad()
+        return loss.item()
+
+    def _made(self, batch: Batch) -> Recorded:
+        """The step on this batch's own tensors, recorded."""
+
+        def step() -> torch.Tensor:
+            loss = self._passes(batch)
+            classifier, trainer = self.classifier, self.classifier.trainer
+            classifier.configure_gradient_clipping(
+                self._optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm
+            )
+            with reading(self._optimizer, self._rates.unbind(), self._idle):
+                self._optimizer.step()
+            self._optimizer.zero_grad()
+            return loss
+
+        with same_dropout(batch):
+            return Recorded(batch, self._record(step))
+
+    def _passes(self, batch: Batch) -> torch.Tensor:
+        """Forward and backward; the loss, detached."""
+        device = batch["labels"].device.type
+        enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+        # A graph would read the casts that autocast keeps, which are gone by the time it is replayed.
+        with torch.autocast(device, dtype=dtype, enabled=enabled, cache_enabled=False):
+            loss = self.classifier.loss(batch)
+        with torch.autocast(device, enabled=False):
+            loss.backward()
+        return loss.detach()
+
+    @property
+    def _optimizer(self) -> Optimizer:
+        return self.classifier.trainer.optimizers[0]
 
     def _refuse(self, why: str) -> bool:
         log.warning(f"No CUDA graphs for this encoder, its kernels are launched one at a time: {why}")
         self.refused = why
-        self._replays.clear()
+        self._recorded.clear()
         return False
+
+
+@contextmanager
+def reading(optimizer: Optimizer, rates: Sequence[torch.Tensor], idle: torch.Tensor) -> Iterator[None]:
+    """Within, a fused step takes each group's rate from a tensor, and where `idle` is 1 does nothing.
+
+    A recorded step does so ever after. `idle` is what torch's GradScaler calls `found_inf`.
+    """
+    before = [{name: group[name] for name in ("lr", "capturable")} for group in optimizer.param_groups]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group.update(lr=rate, capturable=True)
+    optimizer.found_inf = idle
+    try:
+        yield
+    finally:
+        del optimizer.found_inf
+        for group, own in zip(optimizer.param_groups, before, strict=True):
+            group.update(own)
 
 
 def with_a_gap(batch: Batch) -> Batch:
@@ -117,3 +198,17 @@ def same_dropout(batch: Batch) -> AbstractContextManager[None]:
     """A block after which torch's random state is what it was before."""
     device = batch["labels"].device
     return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+@contextmanager
+def apart(batch: Batch) -> Iterator[None]:
+    """On a GPU, a block on a stream of its own, as a recording is: no autograd node is bound to the usual one."""
+    device = batch["labels"].device
+    if device.type != "cuda":
+        yield
+        return
+    usual, own = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+    own.wait_stream(usual)
+    with torch.cuda.stream(own):
+        yield
+    usual.wait_stream(own)

@@ -92,6 +92,8 @@ def clip_within_step(optimizer: AdamW, max_norm: float) -> None:
     memory less than clipping them before.
     """
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    if not gradients:
+        return
     if gradients[0].device.type == "cpu":
         # Row by row: each core then reads the half that it wrote. Else, where cores share no cache, the step that
         # writes what another core read last takes more than twice its time.

@@ -2,9 +2,10 @@
 """Seconds for each text and anonymous memory as the training set grows: both should stay flat.
 
     python benchmarks/scale.py --sizes 1000,10000,100000 --freeze top1
-    python benchmarks/scale.py --sizes 120000 --freeze none --epochs 3 --model bert-base    (AG News' worth, on a GPU)
+    python benchmarks/scale.py --sizes 120000 --freeze none --epochs 3 --model bert-base --data FOLDER    (on a GPU)
 
-Each size is one process of `python train.py` on a file of generated reviews, with an empty trunk cache. Printed:
+Each size is one process of `python train.py` on a file of generated reviews, or of the texts in FOLDER's train.parquet,
+again and again until there are enough, with an empty trunk cache. Printed:
 microseconds of trunk and fit for each text, and the process's peak anonymous memory (RssAnon, read from /proc ten times
 a second; pages of mapped files are not in it), as they are and relative to the smallest size; below, what a million
 texts would take by these figures.
@@ -26,7 +27,7 @@ import pyarrow.parquet as pq
 from frostline.data.demo_text import generate
 
 ROOT = Path(__file__).parents[1]
-MILLION = 1_000_000
+MILLION, VALIDATION = 1_000_000, 300
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,8 @@ class Size:
 def run(texts: int, args: argparse.Namespace) -> Size:
     """Train on that many texts and watch the process's memory."""
     with tempfile.TemporaryDirectory() as folder:
-        for split, rows in generate("reviews", 0, {"train": texts, "validation": 300}).items():
-            columns = dict(zip(("text", "label"), map(list, zip(*rows, strict=True)), strict=True))
-            pq.write_table(pa.table(columns), Path(folder, f"{split}.parquet"))
+        for split, rows in splits(texts, args.data).items():
+            pq.write_table(rows, Path(folder, f"{split}.parquet"))
         command = [
             sys.executable, "train.py", *models.overrides(args.model, args.folder), "data=files",
             f"data.path={folder}", f"freeze={args.freeze}", f"trainer.max_epochs={args.epochs}", "test=false",
@@ -64,6 +64,16 @@ def run(texts: int, args: argparse.Namespace) -> Size:
             sys.exit(f"{' '.join(command)} failed")
         timing = json.loads(Path(folder, "run", "metrics.json").read_text())["timing"]
     return Size(texts, timing["trunk_seconds"], timing["fit_seconds"], peak)
+
+
+def splits(texts: int, data: Path | None) -> dict[str, pa.Table]:
+    """That many texts for training, and 300 for validation."""
+    if data is None:
+        made = generate("reviews", 0, {"train": texts, "validation": VALIDATION})
+        columns = {split: list(zip(*rows, strict=True)) for split, rows in made.items()}
+        return {split: pa.table({"text": found[0], "label": found[1]}) for split, found in columns.items()}
+    train, test = (pq.read_table(data / f"{split}.parquet", columns=["text", "label"]) for split in ("train", "test"))
+    return {"train": train.take([i % len(train) for i in range(texts)]), "validation": test.slice(0, VALIDATION)}
 
 
 def anonymous(pid: int) -> int:
@@ -81,6 +91,7 @@ def main() -> None:
     cli.add_argument("--freeze", default="top1", help="none, head, topN")
     cli.add_argument("--epochs", default=1, type=int)
     cli.add_argument("--model", choices=models.NAMES, default="minilm", help="bert-base has random weights")
+    cli.add_argument("--data", type=Path, help="a folder with train.parquet and test.parquet: text, label")
     args = cli.parse_args()
     with models.folder(args.model) as args.folder:
         measure(args)

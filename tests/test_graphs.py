@@ -76,6 +76,16 @@ def test_recorded_steps_end_where_plain_ones_do(fit):
     assert recorder.recorded == 3  # each of three lengths once; never the last batch's shape
 
 
+def test_so_do_those_in_mixed_precision(fit, caplog):
+    recorder, start = Recorder(), fit(max_steps=1)
+    with caplog.at_level(logging.WARNING):
+        found, plain = fit(recorder, precision="bf16-mixed"), fit(precision="bf16-mixed")
+    assert "CUDA graphs" not in caplog.text
+    assert recorder.recorded == 3
+    found, plain, start = (torch.cat([w.flatten().float() for w in of.values()]) for of in (found, plain, start))
+    assert (found - plain).norm() < 0.1 * (plain - start).norm()
+
+
 def test_what_cannot_be_recorded_is_plain_and_told_once(fit, caplog):
     class Refuses(Recorder):
         def record(self, work):

@@ -6,14 +6,16 @@ each shape of batch and replayed from then on (https://pytorch.org/docs/stable/n
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
 from frostline.errors import one_line
 from frostline.model.classifier import Classifier
+from frostline.model.lean import Lean
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,6 @@ Work = Callable[[], torch.Tensor]  # a step on tensors that stay where they are 
 
 WORTH_STEPS = 200  # recording a shape takes some ten plain steps, and there are about a dozen shapes
 TOLERANCE = 0.02  # of a loss near 1, in bf16: a tensor read from where it no longer is misses by far more
-UNUSED = ("index",)  # what of a batch no loss depends on
 
 
 class Recorder:
@@ -88,7 +89,7 @@ class Graphs:
             self._begin(optimizer, batch["labels"].device)
             self._made_for = now
             return self.classifier.loss(batch)
-        used = {name: tensor for name, tensor in batch.items() if name not in UNUSED}
+        used = needed(batch)
         shape = tuple((name, tensor.shape) for name, tensor in used.items())
         if shape not in self._recorded and not self._add(shape, used):
             return self.classifier.loss(batch)
@@ -105,12 +106,15 @@ class Graphs:
         self._record = self.recorder()
         self._rates = torch.zeros(len(optimizer.param_groups), device=device)
         self._idle = torch.zeros((), device=device)
+        mixed = autocast(device.type)
+        self._lean = Lean(self.classifier.network, mixed["dtype"]) if mixed["enabled"] else None
 
     def _add(self, shape: tuple, batch: Batch) -> bool:
         """Record a shape; returns whether it can be used."""
         sample = with_a_gap(batch)
         try:
-            plain = self._rehearsed(sample)
+            plain, norm = self._rehearsed(sample, nullcontext())
+            lean, lean_norm = self._rehearsed(sample, self._ways())
             recorded = self._made({name: tensor.clone() for name, tensor in batch.items()})
             self._idle.fill_(1)
             with same_dropout(batch):
@@ -118,23 +122,32 @@ class Graphs:
             self._idle.zero_()
         except Exception as error:  # whatever an encoder does that a graph cannot hold; too little memory
             return self._refuse(one_line(error))
-        if not abs(plain - fast) <= TOLERANCE * max(1.0, abs(plain)):
-            return self._refuse(f"they give a loss of {fast:.4f}, plain steps {plain:.4f}")
+        for name, found, expected in (
+            ("a loss", lean, plain), ("a norm of the gradients", lean_norm, norm), ("a loss", fast, plain)
+        ):  # fmt: skip
+            if not abs(found - expected) <= TOLERANCE * max(1.0, abs(expected)):
+                return self._refuse(f"they give {name} of {found:.4f}, plain steps {expected:.4f}")
         self._recorded[shape] = recorded
         return True
 
-    def _rehearsed(self, batch: Batch) -> float:
-        """The plain loss, both passes done: whatever libraries make at a shape's first time is there afterwards."""
+    def _rehearsed(self, batch: Batch, ways: AbstractContextManager[None]) -> tuple[float, float]:
+        """Loss and norm of the gradients; what libraries make at a shape's first time is there afterwards."""
         with same_dropout(batch), apart(batch):
-            loss = self._passes(batch)
+            loss = self._passes(batch, ways)
+            parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             self._optimizer.zero_grad()
-        return loss.item()
+        return loss.item(), norm.item()
+
+    def _ways(self) -> AbstractContextManager[None]:
+        """How linear layers are computed in what is recorded."""
+        return nullcontext() if self._lean is None else self._lean.step()
 
     def _made(self, batch: Batch) -> Recorded:
         """The step on this batch's own tensors, recorded."""
 
         def step() -> torch.Tensor:
-            loss = self._passes(batch)
+            loss = self._passes(batch, self._ways())
             classifier, trainer = self.classifier, self.classifier.trainer
             classifier.configure_gradient_clipping(
                 self._optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm
@@ -147,15 +160,15 @@ class Graphs:
         with same_dropout(batch):
             return Recorded(batch, self._record(step))
 
-    def _passes(self, batch: Batch) -> torch.Tensor:
+    def _passes(self, batch: Batch, ways: AbstractContextManager[None]) -> torch.Tensor:
         """Forward and backward; the loss, detached."""
         device = batch["labels"].device.type
-        enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
-        # A graph would read the casts that autocast keeps, which are gone by the time it is replayed.
-        with torch.autocast(device, dtype=dtype, enabled=enabled, cache_enabled=False):
-            loss = self.classifier.loss(batch)
-        with torch.autocast(device, enabled=False):
-            loss.backward()
+        with ways:
+            # A graph would read the casts that autocast keeps, which are gone by the time it is replayed.
+            with torch.autocast(device, cache_enabled=False, **autocast(device)):
+                loss = self.classifier.loss(batch)
+            with torch.autocast(device, enabled=False):
+                loss.backward()
         return loss.detach()
 
     @property
@@ -167,6 +180,14 @@ class Graphs:
         self.refused = why
         self._recorded.clear()
         return False
+
+
+def needed(batch: Batch) -> Batch:
+    """What of a batch its loss depends on: no index, and no mask but for tokens."""
+    used = {name: tensor for name, tensor in batch.items() if name != "index"}
+    if "kept" in batch and batch["kept"].ndim == 2 and "input_ids" not in batch:
+        used["attention_mask"] = batch["attention_mask"][:, :1]  # batches of all lengths are then of one shape
+    return used
 
 
 @contextmanager
@@ -185,6 +206,11 @@ def reading(optimizer: Optimizer, rates: Sequence[torch.Tensor], idle: torch.Ten
         del optimizer.found_inf
         for group, own in zip(optimizer.param_groups, before, strict=True):
             group.update(own)
+
+
+def autocast(device: str) -> dict[str, Any]:
+    """Whether it is on, and its dtype."""
+    return {"enabled": torch.is_autocast_enabled(device), "dtype": torch.get_autocast_dtype(device)}
 
 
 def with_a_gap(batch: Batch) -> Batch:

@@ -19,6 +19,7 @@ from frostline.model.classifier import Classifier
 from frostline.model.graphs import Graphs
 from frostline.model.inputs import encoder_inputs
 from frostline.model.optim import LinearDecayAdamW
+from frostline.trunk.kept import KeptTexts
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -135,6 +136,16 @@ def test_graphs_do_not_outlive_a_change_of_what_trains(tiny_network, texts):
     classifier.rest = lambda *_, **__: classifier.network(**encoder_inputs(batch)).logits  # another trunk
     steps()
     assert (recorder.begun, recorder.recorded) == (3, 3)
+
+
+def test_one_vector_a_text_is_one_shape_whatever_the_lengths(texts):
+    values = torch.randn(len(texts), 16).numpy()
+    vectors, tokens = (KeptTexts(texts, values, per_text=True, with_ids=with_ids) for with_ids in (False, True))
+    batches = [0, 1, 2], texts.lengths.argsort()[-3:].tolist()
+    shapes = [{n: t.shape for n, t in graphs.needed(vectors[batch]).items()} for batch in batches]
+    assert shapes[0] == shapes[1]
+    assert shapes[0].keys() == {"kept", "attention_mask", "labels"}
+    torch.testing.assert_close(graphs.needed(tokens[[0]])["attention_mask"], tokens[[0]]["attention_mask"])
 
 
 def test_a_hidden_token_is_the_samples_alone(texts):

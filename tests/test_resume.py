@@ -212,7 +212,9 @@ def test_two_processes_never_write_into_one_folder(launch, tmp_path):
     while not (tmp_path / "run" / "state.json").exists():
         assert first.poll() is None
         time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # lest it end before the second one begins
     status, _, err = finish(launch("freeze=top1", *LONG, RUN))
+    first.send_signal(signal.SIGCONT)
     assert status == 1
     assert err.strip().endswith("run is being run by another process: wait for its end, or stop it")
     assert finish(first)[0] == 0

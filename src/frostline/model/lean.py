@@ -136,8 +136,8 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, input: torch.Tensor, lean: Lean, group: Group, *_: nn.Parameter) -> tuple[torch.Tensor, ...]:
+        ctx.lean, ctx.group, ctx.full = lean, group, input.dtype == torch.float32
         input = input.to(lean.dtype)
-        ctx.lean, ctx.group = lean, group
         ctx.save_for_backward(input)
         outputs = F.linear(input, group.weight, group.bias)
         return outputs.split(group.sizes, -1) if len(group.layers) > 1 else (outputs,)
@@ -148,7 +148,9 @@ class _Product(torch.autograd.Function):
         rows = torch.cat(grads, -1) if len(grads) > 1 else grads[0]
         if any(ctx.needs_input_grad[1:]):
             ctx.lean.gradients(ctx.group, rows, input)
-        to_input = rows @ ctx.group.weight if ctx.needs_input_grad[0] else None
+        to_input = None
+        if ctx.needs_input_grad[0]:
+            to_input = product(rows, ctx.group.weight) if ctx.full else rows @ ctx.group.weight
         return to_input, *[None] * (len(ctx.needs_input_grad) - 1)
 
 
@@ -167,7 +169,7 @@ def together(network: nn.Module) -> Iterator[list[nn.Linear]]:
                 seen.update(layers)
                 yield layers
     for module in network.modules():
-        if type(module) in PLAIN and module not in seen and alike([module]):
+        if type(module) in PLAIN and "forward" not in vars(module) and module not in seen and alike([module]):
             yield [module]
 
 

@@ -49,7 +49,7 @@ def stepper(way: str, args: argparse.Namespace) -> Callable[[dict[str, torch.Ten
     classifier = Classifier(network, LinearDecayAdamW())
     optimizer = classifier.recipe.optimizer(classifier.parts())
     classifier.trainer = Namespace(optimizers=[optimizer], gradient_clip_val=1.0, gradient_clip_algorithm=None)
-    graphs = None if way == "plain" else Graphs(classifier, BATCH)
+    graphs = None if way == "plain" else Graphs(classifier, BATCH, lean=way == "lean")
 
     def step(given: dict[str, torch.Tensor]) -> None:
         with torch.autocast("cuda", torch.bfloat16):
@@ -59,8 +59,6 @@ def stepper(way: str, args: argparse.Namespace) -> Callable[[dict[str, torch.Ten
             classifier.configure_gradient_clipping(optimizer, 1.0)
             optimizer.step()
             optimizer.zero_grad()
-        if way == "recorded":
-            graphs._lean = None  # as long as nothing is recorded yet
 
     return step
 

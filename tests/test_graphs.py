@@ -9,16 +9,20 @@ from argparse import Namespace
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from pytorch_lightning import Trainer, seed_everything
 
 from frostline.data.batches import BucketedBatches, TokenizedTexts, loader
+from frostline.errors import InputError
 from frostline.freeze.callback import Freeze
 from frostline.freeze.policy import Top
+from frostline.freeze.schedule import Auto
 from frostline.model import graphs
 from frostline.model.classifier import Classifier
 from frostline.model.graphs import Graphs
 from frostline.model.inputs import encoder_inputs
 from frostline.model.optim import LinearDecayAdamW
+from frostline.trainer import wants_graphs
 from frostline.trunk.kept import KeptTexts
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -136,6 +140,19 @@ def test_graphs_do_not_outlive_a_change_of_what_trains(tiny_network, texts):
     classifier.rest = lambda *_, **__: classifier.network(**encoder_inputs(batch)).logits  # another trunk
     steps()
     assert (recorder.begun, recorder.recorded) == (3, 3)
+
+
+def test_runs_that_are_long_enough_are_recorded_unless_their_policy_looks_at_gradients():
+    cfg = OmegaConf.create(
+        {"trainer": {"accelerator": "auto", "devices": 1, "cuda_graphs": "auto", "gradient_checkpointing": False}}
+    )
+    gpu = torch.device("cuda")
+    assert wants_graphs(cfg, Top(n=2), gpu, graphs.WORTH_STEPS)
+    assert not wants_graphs(cfg, Top(n=2), gpu, graphs.WORTH_STEPS - 1)
+    assert not wants_graphs(cfg, Auto(), gpu, graphs.WORTH_STEPS)
+    cfg.trainer.cuda_graphs = True
+    with pytest.raises(InputError, match="freeze=auto looks at the gradients"):
+        wants_graphs(cfg, Auto(), gpu, graphs.WORTH_STEPS)
 
 
 def test_one_vector_a_text_is_one_shape_whatever_the_lengths(texts):

@@ -67,14 +67,18 @@ class Graphs:
     makes the optimizer's state, and the first after a change of what trains or behind another trunk, which ends all
     graphs. A graph is recorded when its shape first comes, and tried against the plain loss of the same batch under the
     same dropout. The first one that cannot be recorded, or gives another loss, ends it: a line says why, and all that
-    follows is plain. torch's random state is after a recording what it was before, so a run that goes on from a
-    checkpoint ends in the same digits.
+    follows is plain. torch's random state is after a recording what it was before: a run that goes on from a
+    checkpoint has the dropout that it would have had. Without `lean` the linear layers are autocast's own.
     """
 
     def __init__(
-        self, classifier: Classifier, batch_size: int, recorder: Callable[[], Callable[[Work], Work]] = Recorder
+        self,
+        classifier: Classifier,
+        batch_size: int,
+        recorder: Callable[[], Callable[[Work], Work]] = Recorder,
+        lean: bool = True,
     ) -> None:
-        self.classifier, self.batch_size, self.recorder = classifier, batch_size, recorder
+        self.classifier, self.batch_size, self.recorder, self.lean = classifier, batch_size, recorder, lean
         self.refused: str | None = None
         self._recorded: dict[tuple, Recorded] = {}
         self._made_for: tuple = ()
@@ -83,10 +87,10 @@ class Graphs:
         """The loss, a scalar; without a gradient where the step is taken."""
         if self.refused or len(batch["labels"]) != self.batch_size:
             return self.classifier.loss(batch)
-        optimizer = self.classifier.trainer.optimizers[0]
-        now = (self.classifier.rest, optimizer, *(p.requires_grad for p in self.classifier.network.parameters()))
+        parameters = self.classifier.network.parameters()
+        now = (self.classifier.rest, self._optimizer, *(parameter.requires_grad for parameter in parameters))
         if now != self._made_for:
-            self._begin(optimizer, batch["labels"].device)
+            self._begin(batch["labels"].device)
             self._made_for = now
             return self.classifier.loss(batch)
         used = needed(batch)
@@ -94,20 +98,20 @@ class Graphs:
         if shape not in self._recorded and not self._add(shape, used):
             return self.classifier.loss(batch)
         # Not blocking: from a few bytes of pageable memory the driver copies before it returns.
-        self._rates.copy_(torch.tensor([group["lr"] for group in optimizer.param_groups]), non_blocking=True)
+        self._rates.copy_(torch.tensor([group["lr"] for group in self._optimizer.param_groups]), non_blocking=True)
         return self._recorded[shape](used)
 
-    def _begin(self, optimizer: Optimizer, device: torch.device) -> None:
+    def _begin(self, device: torch.device) -> None:
         """Forget all graphs, and make what those to come read besides a batch."""
         self._recorded.clear()
-        if not optimizer.defaults["fused"]:
+        if not self._optimizer.defaults["fused"]:
             self._refuse("its optimizer's step is not fused, with this precision or clipping")
             return
         self._record = self.recorder()
-        self._rates = torch.zeros(len(optimizer.param_groups), device=device)
+        self._rates = torch.zeros(len(self._optimizer.param_groups), device=device)
         self._idle = torch.zeros((), device=device)
         mixed = autocast(device.type)
-        self._lean = Lean(self.classifier.network, mixed["dtype"]) if mixed["enabled"] else None
+        self._lean = Lean(self.classifier.network, mixed["dtype"]) if self.lean and mixed["enabled"] else None
 
     def _add(self, shape: tuple, batch: Batch) -> bool:
         """Record a shape; returns whether it can be used."""

@@ -116,10 +116,9 @@ class Lean:
         if self._beside is not None:
             self._beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._beside) if self._beside is not None else nullcontext():
-            if group.layers[0].weight.requires_grad:
-                for layer, grad in zip(group.layers, product(rows.t(), input).split(group.sizes), strict=True):
-                    add(layer.weight, grad)
-            if group.bias is not None and group.layers[0].bias.requires_grad:
+            for layer, grad in zip(group.layers, product(rows.t(), input).split(group.sizes), strict=True):
+                add(layer.weight, grad)
+            if group.bias is not None:
                 for layer, grad in zip(group.layers, self._sums(rows).split(group.sizes), strict=True):
                     add(layer.bias, grad)
 

@@ -143,9 +143,8 @@ def test_graphs_do_not_outlive_a_change_of_what_trains(tiny_network, texts):
 
 
 def test_runs_that_are_long_enough_are_recorded_unless_their_policy_looks_at_gradients():
-    cfg = OmegaConf.create(
-        {"trainer": {"accelerator": "auto", "devices": 1, "cuda_graphs": "auto", "gradient_checkpointing": False}}
-    )
+    trainer = {"accelerator": "auto", "devices": 1, "cuda_graphs": "auto", "gradient_checkpointing": False}
+    cfg = OmegaConf.create({"trainer": trainer, "data": {"batch_size": 16}})
     gpu = torch.device("cuda")
     assert wants_graphs(cfg, Top(n=2), gpu, graphs.WORTH_STEPS)
     assert not wants_graphs(cfg, Top(n=2), gpu, graphs.WORTH_STEPS - 1)

@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from frostline.startup import quick_imports
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
@@ -38,10 +40,11 @@ def options() -> argparse.Namespace:
 
 def by_frostline(args: argparse.Namespace) -> tuple[float, list[str]]:
     """Seconds and labels."""
-    from frostline import memory
-    from frostline.predict import rows
-    from frostline.predict.label import label
-    from frostline.predict.predictor import Predictor
+    with quick_imports():  # as predict.py does it
+        from frostline import memory
+        from frostline.predict import rows
+        from frostline.predict.label import label
+        from frostline.predict.predictor import Predictor
 
     memory.prepare()
     predictor = Predictor(args.run, args.device)

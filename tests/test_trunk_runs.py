@@ -13,6 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from frostline import frozen
+from frostline.data.batches import TokenizedTexts
 from frostline.model.tiny import Tiny
 from frostline.sweep import ledger
 from frostline.trunk import keep as filling
@@ -92,6 +93,34 @@ def test_a_batch_a_core_keeps_what_all_cores_on_one_batch_keep(freeze, train, tm
     for name, values in together.items():
         assert np.abs(values).max() > 0
         np.testing.assert_array_equal(apart[name], values)
+
+
+def test_padded_to_few_lengths_it_keeps_the_same(train, tmp_path, monkeypatch):
+    lengths = {}
+    for run, count in {"many": 48, "few": 1}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(filling, "FILL_LENGTHS", count)
+            patch.setattr(filling, "FILL_TEXTS_A_CORE", 2)
+            patch.setattr(TokenizedTexts, "__getitem__", noting(lengths.setdefault(run, set())))
+            options = ("freeze=top1", "kernels=amd", "trunk.dtype=fp32", "test=false")
+            assert train(*options, f"trunk.dir={run}", f"hydra.run.dir={run}-run").status == 0
+    assert len(lengths["few"]) < len(lengths["many"])
+    many, few = ({e.folder.name: np.array(e.values) for e, _ in Store(tmp_path / run).entries()} for run in lengths)
+    assert many.keys() == few.keys()
+    for name, values in many.items():
+        np.testing.assert_allclose(few[name], values, atol=1e-5)
+
+
+def noting(lengths: set[int]):
+    """A batch's making that also notes the batch's length."""
+    make = TokenizedTexts.__getitem__
+
+    def made(texts, positions):
+        batch = make(texts, positions)
+        lengths.add(batch["input_ids"].shape[1])
+        return batch
+
+    return made
 
 
 def test_a_second_run_reads_what_the_first_kept_and_gives_the_same_digits(train, keep, metrics, tmp_path):

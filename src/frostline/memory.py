@@ -1,7 +1,6 @@
-"""How memory is asked for and given back, and the peak of one run."""
+"""What a run's memory begins with, and its peak."""
 
 import contextlib
-import ctypes
 import gc
 import os
 import resource
@@ -10,40 +9,19 @@ from pathlib import Path
 
 import torch
 
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
+from frostline import heap
 
 
 def prepare() -> None:
-    """At a run's start: free what the run before it left, and let allocations cost little."""
+    """At a run's start: free what the run before it left, and let few kernels be kept."""
     give_back()
-    keep_freed()
     keep_few_kernels()
-
-
-def keep_freed() -> None:
-    """Let glibc use freed memory again instead of returning it to the system.
-
-    By default a tensor of some megabytes is mapped anew each time, and the system clears it page by page: in full
-    fine-tuning on a CPU a fifth of the time. All threads share what is free: by default what one of them frees only
-    threads get again. Does nothing where the C library is another.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
     """Free what an earlier run in this process left: models in reference cycles, mapped caches, kept blocks."""
     gc.collect()
-    give_back_freed()
-
-
-def give_back_freed() -> None:
-    """Return what `keep_freed` keeps, which takes milliseconds: for the end of work that takes much memory."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    heap.give_back_freed()
 
 
 def keep_few_kernels() -> None:

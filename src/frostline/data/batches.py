@@ -1,9 +1,9 @@
 """Token ids kept unpadded, and length-bucketed batches of them."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedTokenizerBase
 
+from frostline.data.lengths import few_lengths
 from frostline.errors import InputError
 
 
@@ -73,6 +74,14 @@ class TokenizedTexts(Dataset):
             columns = columns - (padded - lengths)
         mask = (columns >= 0) & (columns < lengths)
         return rows, np.where(mask, starts + columns, 0), mask
+
+    def in_few_lengths(
+        self, batches: Iterable[Sequence[int]], count: int, most: int, multiple: int = 1
+    ) -> "TokenizedTexts":
+        """The same, padded to `count` lengths at most, which suit `batches`: multiples of `multiple`, or `most`."""
+        lengths = self.lengths
+        chosen = few_lengths(np.array([lengths[batch].max() for batch in batches]), count, multiple)
+        return replace(self, padded_lengths=tuple(min(length, most) for length in chosen))
 
     def __getitem__(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
         rows, source, mask = self.layout(positions)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from datasets import Dataset
@@ -22,7 +21,6 @@ from frostline.data.batches import (
     loader,
 )
 from frostline.data.labels import LabelCoder, stratified_sample
-from frostline.data.lengths import few_lengths
 from frostline.data.tokens import most_tokens, tokenized
 from frostline.errors import InputError
 
@@ -215,10 +213,8 @@ class TextData(LightningDataModule):
             count = FEW if made_for_each else None
         if count is not None:
             texts = self.tokens("train")
-            lengths = texts.lengths
-            longest = np.array([lengths[batch].max() for batch in self._train_batches(lengths)])
-            chosen = few_lengths(longest, count, multiple)
-            self._tokens["train"] = replace(texts, padded_lengths=tuple(min(n, self.max_length) for n in chosen))
+            batches = self._train_batches(texts.lengths)
+            self._tokens["train"] = texts.in_few_lengths(batches, count, self.max_length, multiple)
 
     def replace(self, split: str, texts: TorchDataset) -> None:
         """Make batches of a split from `texts`, which stand for its token ids: as many, of the same lengths."""

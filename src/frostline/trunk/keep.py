@@ -16,7 +16,6 @@ from transformers import PreTrainedModel
 from frostline import heap
 from frostline.cores import part_a_core
 from frostline.data.batches import SortedBatches, TokenizedTexts
-from frostline.data.lengths import few_lengths
 from frostline.errors import InputError, is_no_room
 from frostline.folders import require_writable, usable
 from frostline.freeze.policy import Policy
@@ -213,7 +212,9 @@ class Trunk:
         self.network.to(self.device)
         apart = self.device.type == "cpu" and self.network.config.model_type in A_BATCH_A_CORE
         batches = fill_batches(texts, self.device, apart)
-        texts = replace(texts, padded_lengths=self._lengths(texts, batches))
+        texts = replace(texts, padded_lengths=())
+        if self.device.type == "cpu" and kernels.used(self.network) == "amd":  # which makes kernels for each length
+            texts = texts.in_few_lengths(batches, FILL_LENGTHS, most=int(texts.lengths.max()))
         with ExitStack() as stack:
             stack.enter_context(kernels.by_columns(self.network))
             fillings: dict[Boundary, Filling] = {
@@ -238,13 +239,6 @@ class Trunk:
             return {
                 at: filling.finish({**self.about, "kept": f"after {shown(at)}"}) for at, filling in fillings.items()
             }
-
-    def _lengths(self, texts: TokenizedTexts, batches: SortedBatches) -> tuple[int, ...]:
-        """The lengths to which batches are padded where oneDNN keeps kernels for each; else none, each has its own."""
-        if self.device.type != "cpu" or kernels.used(self.network) == "torch":
-            return ()
-        longest = texts.lengths[[batch[0] for batch in batches]]
-        return tuple(min(length, int(longest[0])) for length in few_lengths(longest, FILL_LENGTHS))
 
     def _rounded(self, given: torch.Tensor) -> np.ndarray:
         """In the cache's dtype; InputError where a number is too large for it."""
